@@ -1,0 +1,131 @@
+"""What the cache backends share: options, the rounding of expiry, refusals, the tally's rows."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.exceptions import ImproperlyConfigured
+
+from collector.conf import MAX_ENTRIES, MAX_VALUES
+
+
+class CacheFull(Exception):
+    """A new key was refused: MAX_ENTRIES keys are live. Keys already there keep working."""
+
+
+class TooManyValues(Exception):
+    """A value was refused: MAX_VALUES distinct values are live. Live values and None still fit."""
+
+
+class Unavailable(Exception):
+    """The store behind the cache cannot be reached or does not take writes."""
+
+
+class Row(NamedTuple):
+    """The number of live keys that share a value, an expiry and `renewed`.
+
+    Expiry is POSIX seconds; None: never.
+    """
+
+    value: Any
+    expiry: float | None
+    renewed: bool
+    size: int
+
+
+class TallyCache(BaseCache):
+    """A cache that also counts its live values.
+
+    Beyond BaseCache it has `put`, `tally`, `since` and `free_expired`, and three OPTIONS:
+
+    - GRANULARITY, seconds: expiry is rounded up to the next multiple, strictly after. With 86400
+      every key ends at a UTC midnight. None, zero and negative timeouts are left alone.
+    - MAX_ENTRIES: live keys; a further new one raises CacheFull. Nothing is ever culled.
+    - MAX_VALUES: distinct live values besides None; a further one raises TooManyValues.
+    """
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        super().__init__(dict(params))
+        options = params.get("OPTIONS", {})
+        self.granularity = _whole_number(options, "GRANULARITY", 0)
+        self.max_entries = _whole_number(options, "MAX_ENTRIES", MAX_ENTRIES)
+        self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
+
+    @property
+    def since(self) -> float:
+        """When this cache began to count, POSIX seconds."""
+        raise NotImplementedError
+
+    def put(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> float | None:
+        """Set a value and return its expiry, POSIX seconds; None: it never expires.
+
+        Raises CacheFull or TooManyValues; what was there before is then still there.
+        """
+        raise NotImplementedError
+
+    def tally(self) -> list[Row]:
+        """The live keys, counted: one row for each value, expiry and `renewed` that has any.
+
+        `renewed` is true of a key that was set again with a later expiry while it was live.
+        """
+        raise NotImplementedError
+
+    def free_expired(self) -> None:
+        """Give back the memory of what has expired, also when nobody asks for anything."""
+        raise NotImplementedError
+
+    def get_backend_timeout(
+        self,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> float | None:
+        """The expiry, POSIX seconds, of a key that is set now; None: never."""
+        if timeout is DEFAULT_TIMEOUT:
+            timeout = self.default_timeout
+        if timeout is None:
+            return None
+        expiry = time.time() + timeout
+        if timeout <= 0 or not self.granularity:
+            return expiry
+        return (int(expiry) // self.granularity + 1) * self.granularity
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> None:
+        """Set a value; raises CacheFull or TooManyValues."""
+        self.put(key, value, timeout=timeout, version=version)
+
+    def set_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> list[Any]:
+        """Set each pair and return the keys that were refused."""
+        refused = []
+        for key, value in data.items():
+            try:
+                self.put(key, value, timeout=timeout, version=version)
+            except (CacheFull, TooManyValues):
+                refused.append(key)
+        return refused
+
+
+def _whole_number(options: Mapping[str, Any], name: str, default: int) -> int:
+    """A limit from OPTIONS; a limit that is misspelt must stop the start, not fall back."""
+    value = options.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ImproperlyConfigured(
+            f"OPTIONS[{name!r}] is {value!r}: it must be a whole number, 0 or more."
+        )
+    return value

@@ -1,0 +1,272 @@
+"""A cache backend in the memory of one process, with a tally of its live values.
+
+A key is kept as a keyed digest, 15 bytes, and points at a group: the keys that share a value, an
+expiry and `renewed`. The groups are the tally. Expiry drops the groups of an instant together.
+"""
+
+import heapq
+import math
+import pickle
+import secrets
+import time
+from hashlib import blake2b
+from threading import Lock
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
+
+from collector.cache.base import CacheFull, Row, TallyCache, TooManyValues
+
+# A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
+# are far beyond chance (a million keys collide with probability 4e-25).
+DIGEST_SIZE = 15
+NONE = pickle.dumps(None, pickle.HIGHEST_PROTOCOL)
+
+
+class Group:
+    """The live keys with one value (pickled), one expiry and one `renewed`; 0 keys: expired."""
+
+    __slots__ = ("count", "expiry", "renewed", "value")
+
+    def __init__(self, value: bytes, expiry: float, renewed: bool) -> None:
+        self.value = value
+        self.expiry = expiry
+        self.renewed = renewed
+        self.count = 0
+
+
+class Store:
+    """The keys of one LOCATION. Callers hold `lock`; expiry is POSIX seconds, infinity: never."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything, the secret of the digests included, and begin to count anew."""
+        self.since = time.time()
+        self.secret = secrets.token_bytes(32)
+        self.keys: dict[bytes, Group] = {}  # may still hold expired ones, never more than a third
+        self.groups: dict[float, dict[tuple[bytes, bool], Group]] = {}  # by expiry
+        self.expiries: list[float] = []  # a heap; may name an expiry that has no group any more
+        self.values: dict[bytes, int] = {}  # live keys of each value but None
+        self.live = 0
+
+    def digest(self, key: str) -> bytes:
+        """What a key is kept as."""
+        raw = key.encode("utf-8", "surrogatepass")
+        return blake2b(raw, digest_size=DIGEST_SIZE, key=self.secret).digest()
+
+    def find(self, digest: bytes) -> Group | None:
+        """The group of a live key."""
+        self.expire(time.time())
+        group = self.keys.get(digest)
+        return group if group and group.count else None
+
+    def put(self, digest: bytes, value: bytes, expiry: float, cache: "MemoryCache") -> None:
+        """Set a key; an expiry in the past deletes it. Raises CacheFull or TooManyValues."""
+        old = self.find(digest)
+        if expiry <= time.time():
+            self.delete(digest)
+            return
+        if old is None and self.live >= cache.max_entries:
+            raise CacheFull(f"{cache.max_entries} keys are live")
+        if not self._fits(value, old, cache.max_values):
+            raise TooManyValues(f"{cache.max_values} distinct values are live")
+        renewed = old is not None and (old.renewed or expiry > old.expiry)
+        self.move(digest, value, expiry, renewed)
+
+    def move(self, digest: bytes, value: bytes, expiry: float, renewed: bool) -> None:
+        """Put a key, new or live, into the group that it now belongs to."""
+        if old := self.find(digest):
+            if (old.value, old.expiry, old.renewed) == (value, expiry, renewed):
+                return
+            self._leave(old)
+        at_expiry = self.groups.get(expiry)
+        if at_expiry is None:
+            at_expiry = self.groups[expiry] = {}
+            heapq.heappush(self.expiries, expiry)
+        group = at_expiry.get((value, renewed))
+        if group is None:
+            group = at_expiry[value, renewed] = Group(value, expiry, renewed)
+        group.count += 1
+        self.live += 1
+        if value != NONE:
+            self.values[value] = self.values.get(value, 0) + 1
+        self.keys[digest] = group
+
+    def delete(self, digest: bytes) -> bool:
+        """Forget a key; whether it was live."""
+        group = self.find(digest)
+        if group is None:
+            return False
+        self._leave(group)
+        del self.keys[digest]
+        return True
+
+    def expire(self, now: float, *, free: bool = False) -> None:
+        """Drop the groups whose time has come, and free their keys once they are a third of all.
+
+        Freeing copies what is live, so it is put off until it pays; with `free` it is done now.
+        """
+        while self.expiries and self.expiries[0] <= now:
+            for group in self.groups.pop(heapq.heappop(self.expiries), {}).values():
+                self._forget_value(group.value, group.count)
+                self.live -= group.count
+                group.count = 0
+        expired = len(self.keys) - self.live
+        if expired and (free or expired * 2 > self.live):
+            self.keys = {digest: group for digest, group in self.keys.items() if group.count}
+
+    def _fits(self, value: bytes, old: Group | None, max_values: int) -> bool:
+        """Whether a key that leaves `old` may take this value."""
+        if value == NONE or value in self.values or len(self.values) < max_values:
+            return True
+        makes_room = old is not None and self.values.get(old.value) == 1
+        return makes_room and len(self.values) == max_values
+
+    def _leave(self, group: Group) -> None:
+        """Take one key out of its group, and drop the group with its last."""
+        group.count -= 1
+        self.live -= 1
+        self._forget_value(group.value, 1)
+        if not group.count:
+            at_expiry = self.groups[group.expiry]
+            del at_expiry[group.value, group.renewed]
+            if not at_expiry:
+                del self.groups[group.expiry]
+            if len(self.expiries) > 2 * len(self.groups) + 8:
+                self.expiries = sorted(self.groups)  # a sorted list is a heap
+
+    def _forget_value(self, value: bytes, count: int) -> None:
+        """Count fewer live keys of a value."""
+        if value == NONE:
+            return
+        self.values[value] -= count
+        if not self.values[value]:
+            del self.values[value]
+
+
+# The stores of this process by LOCATION: Django builds one backend object per thread.
+_stores: dict[str, Store] = {}
+
+
+class MemoryCache(TallyCache):
+    """Keeps keys in the memory of one process; every method may be called from any thread."""
+
+    def __init__(self, name: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self._store = _stores.setdefault(name, Store())
+
+    @property
+    def since(self) -> float:
+        return self._store.since
+
+    def add(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> bool:
+        """Set a value unless the key is live; whether it was set. Raises as `put` does."""
+        name = self.make_and_validate_key(key, version=version)
+        pickled = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        with self._store.lock:
+            digest = self._store.digest(name)
+            if self._store.find(digest):
+                return False
+            self._store.put(digest, pickled, self._expiry(timeout), self)
+            return True
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        """The value of a live key, a copy of its own, or `default`."""
+        name = self.make_and_validate_key(key, version=version)
+        with self._store.lock:
+            group = self._store.find(self._store.digest(name))
+        return pickle.loads(group.value) if group else default
+
+    def put(
+        self,
+        key: Any,
+        value: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> float | None:
+        name = self.make_and_validate_key(key, version=version)
+        pickled = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        with self._store.lock:
+            expiry = self._expiry(timeout)
+            self._store.put(self._store.digest(name), pickled, expiry, self)
+        return _shown(expiry)
+
+    def touch(
+        self,
+        key: Any,
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> bool:
+        """Change a live key's expiry; whether it was live. `renewed` stays as it is."""
+        name = self.make_and_validate_key(key, version=version)
+        with self._store.lock:
+            digest = self._store.digest(name)
+            group = self._store.find(digest)
+            if group is None:
+                return False
+            expiry = self._expiry(timeout)
+            if expiry <= time.time():
+                return self._store.delete(digest)
+            self._store.move(digest, group.value, expiry, group.renewed)
+            return True
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        """Add to a live key's value and return the sum; ValueError if the key is not live."""
+        name = self.make_and_validate_key(key, version=version)
+        with self._store.lock:
+            digest = self._store.digest(name)
+            group = self._store.find(digest)
+            if group is None:
+                raise ValueError(f"Key {key!r} not found")
+            total: int = pickle.loads(group.value) + delta
+            pickled = pickle.dumps(total, pickle.HIGHEST_PROTOCOL)
+            self._store.put(digest, pickled, group.expiry, self)
+        return total
+
+    def has_key(self, key: Any, version: int | None = None) -> bool:
+        """Whether the key is live."""
+        name = self.make_and_validate_key(key, version=version)
+        with self._store.lock:
+            return self._store.find(self._store.digest(name)) is not None
+
+    def delete(self, key: Any, version: int | None = None) -> bool:
+        """Forget a key; whether it was live."""
+        name = self.make_and_validate_key(key, version=version)
+        with self._store.lock:
+            return self._store.delete(self._store.digest(name))
+
+    def clear(self) -> None:
+        """Forget everything under this LOCATION."""
+        with self._store.lock:
+            self._store.clear()
+
+    def tally(self) -> list[Row]:
+        with self._store.lock:
+            self._store.expire(time.time())
+            values = {value: pickle.loads(value) for value in (NONE, *self._store.values)}
+            return [
+                Row(values[group.value], _shown(group.expiry), group.renewed, group.count)
+                for groups in self._store.groups.values()
+                for group in groups.values()
+            ]
+
+    def free_expired(self) -> None:
+        with self._store.lock:
+            self._store.expire(time.time(), free=True)
+
+    def _expiry(self, timeout: float | None) -> float:
+        expiry = self.get_backend_timeout(timeout)
+        return math.inf if expiry is None else expiry
+
+
+def _shown(expiry: float) -> float | None:
+    return None if expiry == math.inf else expiry

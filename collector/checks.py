@@ -1,0 +1,98 @@
+"""System checks: a setting that cannot work stops `manage.py check` and the start.
+
+Ids are stable: collector.E001 and so on; each message says what to write.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.utils.module_loading import import_string
+
+from collector.cache.base import TallyCache
+from collector.conf import DAY, conf
+from collector.reports import COUNTED
+
+TAG = "collector"
+
+
+@register(TAG)
+def check_settings(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Every problem of the settings, at once."""
+    return [*_cache(), *_listing(), *_texts()]
+
+
+def _cache() -> Iterator[CheckMessage]:
+    alias = conf.cache_alias
+    if alias not in settings.CACHES:
+        yield Error(
+            f"CACHES has no entry {alias!r}, which is to hold the reports.",
+            hint='Add one with BACKEND "collector.cache.memory.MemoryCache".',
+            id="collector.E001",
+        )
+        return
+    entry = conf.cache
+    backend = import_string(entry["BACKEND"])
+    if not issubclass(backend, TallyCache):
+        yield Error(
+            f"CACHES[{alias!r}] keeps no tally: its BACKEND is {entry['BACKEND']}.",
+            hint='Use "collector.cache.memory.MemoryCache".',
+            id="collector.E002",
+        )
+    timeout = entry.get("TIMEOUT")
+    if not isinstance(timeout, int) or timeout <= 0 or timeout % DAY:
+        yield Error(
+            f"CACHES[{alias!r}] has TIMEOUT {timeout!r}: reports are kept for whole days.",
+            hint=f"Write the days of retention in seconds, 7 * {DAY} for a week.",
+            id="collector.E003",
+        )
+    if entry.get("OPTIONS", {}).get("GRANULARITY") != DAY:
+        yield Error(
+            f"CACHES[{alias!r}] does not end its days at midnight UTC.",
+            hint=f'Write "OPTIONS": {{"GRANULARITY": {DAY}}}.',
+            id="collector.E004",
+        )
+
+
+def _listing() -> Iterator[CheckMessage]:
+    if not isinstance(conf.min_group, int) or conf.min_group < 1:
+        yield Error(
+            f"COLLECTOR_MIN_GROUP is {conf.min_group!r}.",
+            hint="Write a whole number, 1 or more.",
+            id="collector.E005",
+        )
+    for field, pattern in conf.hide.items():
+        if field not in COUNTED:
+            yield Error(
+                f"COLLECTOR_HIDE names the field {field!r}, which is not counted.",
+                hint=f"Use {', '.join(COUNTED)}.",
+                id="collector.E006",
+            )
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield Error(
+                f"COLLECTOR_HIDE has no regular expression for {field}: {error}.",
+                hint="Write one in Python's syntax, or leave it empty.",
+                id="collector.E007",
+            )
+
+
+def _texts() -> Iterator[CheckMessage]:
+    if not conf.project_name:
+        yield Error(
+            "COLLECTOR_PROJECT_NAME is empty.",
+            hint="Write the name of the software whose installations report.",
+            id="collector.E008",
+        )
+    if conf.docs_url and not conf.docs_url.startswith(("https://", "http://", "/")):
+        yield Error(
+            f"COLLECTOR_DOCS_URL is {conf.docs_url!r}.",
+            hint="Write a URL that begins with https://, or leave it empty.",
+            id="collector.E009",
+        )

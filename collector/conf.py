@@ -1,0 +1,68 @@
+"""The settings of `collector`, typed, and its fixed limits.
+
+Settings are read when they are asked for, so `override_settings` works; `checks.py` validates
+them. How long and how many reports are kept is said by CACHES[COLLECTOR_CACHE] alone.
+"""
+
+from typing import Any, cast
+
+from django.conf import settings
+
+DAY = 24 * 60 * 60  # seconds
+MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwise
+MAX_VALUES = 10_000  # distinct live values of a cache, likewise
+MAX_BODY = 4096  # bytes of a request's body
+MAX_LISTED = 200  # values of a breakdown that are listed by name
+MAX_FILTERS = 20  # values of one filter
+
+
+class Conf:
+    """One property a setting."""
+
+    @property
+    def cache_alias(self) -> str:
+        """The entry of CACHES that holds the reports."""
+        return getattr(settings, "COLLECTOR_CACHE", "records")
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """That entry."""
+        return cast(dict[str, Any], settings.CACHES[self.cache_alias])
+
+    @property
+    def retention_days(self) -> int:
+        """Whole UTC days that a report counts after the day it came."""
+        return int(self.cache["TIMEOUT"]) // DAY
+
+    @property
+    def max_instances(self) -> int:
+        """Installations kept at once."""
+        return int(self.cache["OPTIONS"].get("MAX_ENTRIES", MAX_ENTRIES))
+
+    @property
+    def max_values(self) -> int:
+        """Distinct versions kept at once."""
+        return int(self.cache["OPTIONS"].get("MAX_VALUES", MAX_VALUES))
+
+    @property
+    def project_name(self) -> str:
+        """The software whose installations report."""
+        return getattr(settings, "COLLECTOR_PROJECT_NAME", "Manyfold")
+
+    @property
+    def docs_url(self) -> str:
+        """Where a browser that visits is sent; empty: to the docs served here."""
+        return getattr(settings, "COLLECTOR_DOCS_URL", "")
+
+    @property
+    def min_group(self) -> int:
+        """A value that fewer installations report is not listed by name."""
+        return getattr(settings, "COLLECTOR_MIN_GROUP", 1)
+
+    @property
+    def hide(self) -> dict[str, str]:
+        """By field, a regular expression; values in which it is found are not listed by name."""
+        return getattr(settings, "COLLECTOR_HIDE", {})
+
+
+conf = Conf()

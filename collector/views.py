@@ -1,0 +1,223 @@
+"""HTTP: each view reads a request, asks one module, and writes one answer."""
+
+import time
+from hashlib import blake2b
+from http import HTTPStatus
+from typing import Any, cast
+
+import msgspec
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
+from django.http.request import UnreadablePostError
+from django.urls import reverse
+from django.utils.http import parse_etags
+from django.views import View
+
+from collector import badges, docs, reports, stats
+from collector.cache import CacheFull, TooManyValues, Unavailable, records
+from collector.conf import DAY, MAX_BODY, conf
+
+
+class Failure(Exception):
+    """A request that is answered with an error: its status, and headers that go with it."""
+
+    def __init__(self, status: int, problem: str, **headers: str) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.problem = problem
+        self.headers = headers
+
+
+class Endpoint(View):
+    """A view whose every refusal is JSON, and whose answers to HEAD have a length and no body."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
+        except reports.Refusal as refusal:
+            response = error(400, refusal.problem, refusal.field)
+        except Failure as failure:
+            response = error(failure.status, failure.problem, headers=failure.headers)
+        except SuspiciousOperation as suspicion:
+            response = error(400, f"{suspicion}")
+        except CacheFull:
+            problem = "The server is full: known installations go on, new ones may try tomorrow."
+            tomorrow = str(DAY - int(time.time()) % DAY)
+            response = error(503, problem, headers={"Retry-After": tomorrow})
+        except Unavailable:
+            problem = "The store is away; try again in a minute."
+            response = error(503, problem, headers={"Retry-After": "60"})
+        return bodiless(request, response)
+
+    def http_method_not_allowed(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
+        problem = f"This method is not allowed here; use one of {allowed}."
+        return error(405, problem, headers={"Allow": allowed})
+
+
+def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    """A JSON answer with its length: without one, gunicorn would send it in chunks."""
+    body = msgspec.json.encode(content)
+    return HttpResponse(
+        body,
+        content_type="application/json",
+        status=status,
+        headers={"Content-Length": str(len(body)), **(headers or {})},
+    )
+
+
+def error(
+    status: int, problem: str, field: str | None = None, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    """A refusal: what is wrong and what to do, and the field if it is one field's."""
+    content = {"error": problem, **({"field": field} if field else {})}
+    return answer(content, status, headers)
+
+
+def bodiless(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer, without its body if the request is a HEAD: gunicorn would warn of it."""
+    if request.method == "HEAD":
+        response.content = b""
+    return response
+
+
+def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The answer, or 304 if the client has it already; no cache may use it without asking."""
+    etag = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
+    known = parse_etags(request.headers.get("If-None-Match", ""))
+    # A proxy that compresses makes the tag weak; the numbers under it are the same.
+    if any(tag.removeprefix("W/") in (etag, "*") for tag in known):
+        response = HttpResponseNotModified(headers=kept(response))
+    response["ETag"] = etag
+    response["Cache-Control"] = "no-cache"
+    return response
+
+
+def kept(response: HttpResponse) -> dict[str, str]:
+    """The headers of an answer that its 304 repeats."""
+    return {
+        name: value for name, value in response.items() if not name.lower().startswith("content-")
+    }
+
+
+def json_body(request: HttpRequest) -> bytes:
+    """The body of a request that says it is JSON, and how long; raises Failure."""
+    if request.content_type != "application/json":
+        raise Failure(415, "The Content-Type must be application/json.")
+    declared = request.META.get("CONTENT_LENGTH", "")
+    if not declared.isdecimal():
+        raise Failure(411, "Send a Content-Length; chunked bodies are not taken.")
+    if int(declared) > MAX_BODY:
+        raise Failure(413, f"The body must be at most {MAX_BODY} bytes.")
+    try:
+        body = request.body
+    except UnreadablePostError:
+        raise Failure(408, "The body did not come in time; send it again.") from None
+    if len(body) < int(declared):
+        raise Failure(400, "The body is shorter than its Content-Length; send it again.")
+    return body
+
+
+class Root(Endpoint):
+    """Takes reports; a browser that visits is sent to the docs."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        report = reports.parse(json_body(request))
+        stored: dict[str, str | None] | None = report.version
+        try:
+            forgotten_at = records().put(report.id, stored)
+        except TooManyValues:
+            stored = None
+            forgotten_at = records().put(report.id, stored)
+        receipt = {"stored": stored, "forgotten_at": forgotten_at and stats.iso(forgotten_at)}
+        return answer(receipt, HTTPStatus.CREATED)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        where = conf.docs_url or reverse("docs")
+        response = HttpResponseRedirect(where, content=docs.welcome(where))
+        return with_length(response)
+
+
+class Forget(Endpoint):
+    """Erases the installation whose id is sent; the answer is the same if it was never here."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        records().delete(reports.parse_forget(json_body(request)))
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+
+
+class Stats(Endpoint):
+    """The numbers."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        filters = stats.Filters.parse(dict(request.GET.lists()))
+        response = answer(stats.current(filters), headers={"Access-Control-Allow-Origin": "*"})
+        return unless_known(request, response)
+
+
+class Badge(Endpoint):
+    """Sends a browser to the badge that shields.io draws."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        headers = {"Cache-Control": "no-cache"}
+        return with_length(HttpResponseRedirect(badges.static_url(count()), headers=headers))
+
+
+class BadgeJson(Endpoint):
+    """Describes the badge to shields.io."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return unless_known(request, answer(badges.endpoint(count())))
+
+
+def count() -> str:
+    """The number on a badge, which never answers with an error."""
+    try:
+        return str(stats.instances())
+    except Unavailable:
+        return "unknown"
+
+
+class Docs(Endpoint):
+    """The docs, with the settings in force."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return unless_known(request, with_length(HttpResponse(docs.page())))
+
+
+class Health(Endpoint):
+    """Alive: true of a process that answers, whatever its store does."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return answer({"status": "alive"})
+
+
+class Ready(Endpoint):
+    """Can take reports: 503 while the store is away."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        records().has_key("ready?")
+        return answer({"status": "ready"})
+
+
+def with_length(response: HttpResponse) -> HttpResponse:
+    """The answer with its length."""
+    response["Content-Length"] = str(len(response.content))
+    return response
+
+
+class Failed(Endpoint):
+    """The same refusal for every method."""
+
+    status = 500
+    problem = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return bodiless(request, error(self.status, self.problem))
+
+
+not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
+bad_request = Failed.as_view(status=400, problem="The request is malformed.")
+server_error = Failed.as_view(problem="The server failed; the report was not stored.")

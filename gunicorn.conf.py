@@ -1,0 +1,111 @@
+"""How the server is run: `gunicorn tracking_site.wsgi` finds this file itself.
+
+Facts here are of gunicorn 27 with gevent 26; check them again when a version changes.
+"""
+
+import resource
+import time
+
+import gevent
+from gunicorn.errors import AppImportError
+
+BODY_DEADLINE = 10  # seconds for a whole body
+FREE_EVERY = 60  # seconds between two looks for what has expired
+
+# Threads are stalled by a few dozen silent connections; gevent does not notice thousands.
+worker_class = "gevent"
+# With gevent this is the time a request's head may take, and how long an idle connection stays.
+keepalive = 10
+# Each connection is a file; use what the system allows, within reason.
+_, _hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+_files = 65_536 if _hard_limit == resource.RLIM_INFINITY else min(_hard_limit, 65_536)
+resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard_limit))
+worker_connections = max(_files - 100, 1)
+backlog = 4096
+
+# A restarted worker has forgotten everything: no timeout ends it and no count recycles it.
+timeout = 0
+max_requests = 0
+# Nothing on disk: the heartbeat's file is in memory, and there is no control socket.
+worker_tmp_dir = "/dev/shm"  # noqa: S108  gunicorn makes the name unguessable
+control_socket_disable = True
+
+
+def on_starting(server):
+    """Refuse a start that would break a promise; gunicorn prints the sentence and exits."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        from tracking_site import settings  # noqa: F401  reading the environment validates it
+    except ImproperlyConfigured as error:
+        raise RuntimeError(error) from error
+    if server.master_pid:
+        raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused: {ONE_PROCESS}")
+    if server.cfg.workers > 1:
+        raise RuntimeError(f"{server.cfg.workers} workers are refused: {ONE_PROCESS}")
+    if server.cfg.max_requests or server.cfg.timeout:
+        raise RuntimeError(
+            "max_requests and timeout must be 0: a worker that is replaced forgets every report."
+        )
+
+
+ONE_PROCESS = (
+    "reports are kept in the memory of one process, and each process would count its own. "
+    "Use one worker; it serves thousands of connections."
+)
+
+
+def nworkers_changed(server, new_value, old_value):
+    """Refuse a second worker while running (SIGTTIN), and go on with the first."""
+    if old_value == 1 and new_value > 1:
+        server.log.warning("%s workers are refused: %s", new_value, ONE_PROCESS)
+        server.num_workers = old_value
+
+
+def when_ready(server):
+    """Say what is served, where, and for how long it remembers."""
+    from tracking_site.settings import ENV
+
+    server.log.info(
+        "Headcount counts installations of %s at %s. A report counts for %s days after its own; "
+        "a restart forgets everything.",
+        ENV.project_name,
+        ", ".join(map(str, server.LISTENERS)),
+        ENV.retention_days,
+    )
+
+
+def post_worker_init(worker):
+    """Check the settings, and begin to free what expires."""
+    from django.core import checks
+
+    from collector.cache import records
+
+    problems = [found for found in checks.run_checks(tags=["collector"]) if found.is_serious()]
+    if problems:
+        raise AppImportError("\n".join(map(str, problems)))
+    gevent.spawn(free_expired, records())
+
+
+def free_expired(cache):
+    """Give memory back also on a server that nobody visits."""
+    while True:
+        gevent.sleep(FREE_EVERY)
+        cache.free_expired()
+
+
+def pre_request(worker, req):
+    """Give the whole body one deadline, however it trickles in."""
+    req.body.reader = DeadlineReader(req.body.reader)
+
+
+class DeadlineReader:
+    """Reads a body until BODY_DEADLINE seconds after its head; later, TimeoutError."""
+
+    def __init__(self, reader):
+        self.reader = reader
+        self.deadline = time.monotonic() + BODY_DEADLINE
+
+    def read(self, size):
+        with gevent.Timeout(self.deadline - time.monotonic(), TimeoutError):
+            return self.reader.read(size)

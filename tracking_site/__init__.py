@@ -1,0 +1,1 @@
+"""The stand-alone deployment of Headcount: it reads the environment and serves `collector`."""

@@ -1,0 +1,83 @@
+"""The environment variables of a deployment: one table, read in one place.
+
+Everything an operator can set is a field here. The README's table is compared with it by a test.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from django.core.exceptions import ImproperlyConfigured
+from msgspec import Meta
+
+
+class Environment(msgspec.Struct, frozen=True, rename="upper"):
+    """What can be set, its type and bounds, and its default."""
+
+    port: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=65535,
+                description="TCP port, then on every interface; unset: 127.0.0.1:8000",
+            ),
+        ]
+        | None
+    ) = None
+    web_concurrency: Annotated[
+        int, Meta(ge=1, description="Worker processes; memory is for one process, so 1")
+    ] = 1
+    max_instances: Annotated[
+        int, Meta(ge=1, description="Installations kept at once; further new ones get a 503")
+    ] = 1_000_000
+    retention_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=365,
+            description="Whole UTC days a report counts after the day it came",
+        ),
+    ] = 7
+    min_group: Annotated[
+        int,
+        Meta(ge=1, description="A value that fewer installations report is not listed by name"),
+    ] = 1
+    hide_app: Annotated[
+        str, Meta(description="Regular expression: versions that match are not listed by name")
+    ] = ""
+    hide_image: Annotated[
+        str, Meta(description="Regular expression: images that match are not listed by name")
+    ] = ""
+    hide_arch: Annotated[
+        str,
+        Meta(description="Regular expression: architectures that match are not listed by name"),
+    ] = ""
+    project_name: Annotated[
+        str, Meta(min_length=1, description="Name of the software whose installations report")
+    ] = "Manyfold"
+    docs_url: Annotated[
+        str, Meta(description="Where `GET /` sends a browser; unset: the docs served here")
+    ] = ""
+    secret_key: Annotated[
+        str,
+        Meta(
+            description="Django's secret; nothing is signed with it, so unset: a random one a start"
+        ),
+    ] = ""
+
+
+def read(environ: Mapping[str, str]) -> Environment:
+    """The table filled from `environ`; an empty variable counts as unset.
+
+    Raises ImproperlyConfigured, naming the variable and what it may be.
+    """
+    given = {name: value for name, value in environ.items() if value}
+    try:
+        return msgspec.convert(given, Environment, strict=False)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at ")
+        name = path.strip("`$.")
+        raise ImproperlyConfigured(
+            f"The environment variable {name} is {given[name]!r}: {problem.lower()}."
+        ) from error

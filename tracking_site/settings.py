@@ -1,0 +1,54 @@
+"""Django settings of the stand-alone deployment. No database, no sessions, no accounts."""
+
+import os
+import secrets
+
+from tracking_site import environment
+
+ENV = environment.read(os.environ)
+DAY = 24 * 60 * 60
+
+# Nothing is signed and no form is shown, so a key that dies with the process is enough.
+SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
+DEBUG = False
+# Nothing here reads the Host: no absolute URL is built from it, no cookie is bound to it.
+ALLOWED_HOSTS = ["*"]
+
+INSTALLED_APPS = ["django.contrib.staticfiles", "collector"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+]
+ROOT_URLCONF = "tracking_site.urls"
+WSGI_APPLICATION = "tracking_site.wsgi.application"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+DATABASES: dict[str, dict[str, str]] = {}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
+    "records": {
+        "BACKEND": "collector.cache.memory.MemoryCache",
+        "TIMEOUT": ENV.retention_days * DAY,
+        "OPTIONS": {"GRANULARITY": DAY, "MAX_ENTRIES": ENV.max_instances},
+    },
+}
+
+COLLECTOR_PROJECT_NAME = ENV.project_name
+COLLECTOR_DOCS_URL = ENV.docs_url
+COLLECTOR_MIN_GROUP = ENV.min_group
+COLLECTOR_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+
+# One clock everywhere: days end at midnight UTC, and log lines say UTC.
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # no CSRF protection: there are no sessions and no cookies to abuse
+    "security.W004",  # no HSTS: the proxy in front speaks TLS, and says so itself
+    "security.W008",  # no redirect to HTTPS: reporting clients do not follow it; the report is lost
+]
