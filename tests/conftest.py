@@ -1,0 +1,71 @@
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import time_machine
+from django.http import HttpResponse
+from django.test import Client
+from hypothesis import HealthCheck, settings
+
+from collector.cache import records
+
+NOON = "2026-03-10T12:00:00Z"
+VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
+
+
+# Nothing is timed, and no machine is too slow.
+settings.register_profile(
+    "suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that the test owns; it stands still at noon until the test moves it."""
+    with time_machine.travel(NOON, tick=False) as coordinates:
+        records().clear()
+        yield coordinates
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_kept() -> None:
+    records().clear()
+
+
+@pytest.fixture
+def post(client: Client) -> Callable[..., HttpResponse]:
+    """Send a body: bytes as they are, anything else as JSON."""
+
+    def send(body: Any, path: str = "/", content_type: str = "application/json") -> HttpResponse:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"CONTENT_TYPE": content_type, "CONTENT_LENGTH": str(len(data))}
+        return client.generic("POST", path, data, content_type, **headers)
+
+    return send
+
+
+@pytest.fixture
+def report(post: Callable[..., HttpResponse]) -> Callable[..., str]:
+    """Report as an installation, a new one unless its id is given; returns the id."""
+
+    def send(id: str | None = None, **version: Any) -> str:
+        id = id or str(uuid4())
+        assert post({"id": id, "version": VERSION | version}).status_code == 201
+        return id
+
+    return send
+
+
+@pytest.fixture
+def stats(client: Client) -> Callable[..., Any]:
+    """The numbers, with the query given."""
+
+    def fetch(query: str = "") -> Any:
+        response = client.get(f"/stats{query}")
+        assert response.status_code == 200
+        return json.loads(response.content)
+
+    return fetch

@@ -1,0 +1,131 @@
+"""The real server, as the README starts it, on a port of its own."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
+
+
+class Server:
+    """A gunicorn of ours; `output` is what it printed so far."""
+
+    def __init__(self, *arguments, wsgi="tracking_site.wsgi", **environ):
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PORT": str(self.port), **environ},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.output += line
+
+    def wait_for(self, text):
+        """Wait until this text was printed."""
+        until = time.monotonic() + START_TIMEOUT
+        while text not in self.output:
+            assert time.monotonic() < until, self.output
+            time.sleep(0.01)
+        return self
+
+    def wait_until_ended(self):
+        """Wait until it ended by itself; returns the exit code."""
+        code = self.process.wait(timeout=START_TIMEOUT)
+        self._reader.join()
+        return code
+
+    def wait_until_ready(self):
+        """Wait until it answers."""
+        self.wait_for("Booting worker")
+        until = time.monotonic() + START_TIMEOUT
+        while self.process.poll() is None and time.monotonic() < until:
+            try:
+                assert self.request("GET", "/readyz").status == 200
+                return self
+            except ConnectionError:
+                time.sleep(0.01)
+        raise AssertionError(self.output)
+
+    def request(self, method, path, body=None, headers=None):
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        return SimpleNamespace(status=response.status, headers=response.headers, content=content)
+
+    def post(self, body, path="/"):
+        """A body as JSON."""
+        headers = {"Content-Type": "application/json"}
+        return self.request("POST", path, json.dumps(body), headers)
+
+    def stats(self):
+        return json.loads(self.request("GET", "/stats").content)
+
+    def connect(self):
+        """A bare connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def workers(self):
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def stop(self, sig=signal.SIGTERM):
+        """End it; returns the exit code and the seconds that it took."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        code = self.process.wait(timeout=60)
+        took = time.monotonic() - began
+        self._reader.join()
+        self.process.stdout.close()
+        return code, took
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture
+def start():
+    """Start servers with arguments of gunicorn's and an environment; they end with the test."""
+    servers = []
+
+    def begin(*arguments, **options):
+        servers.append(Server(*arguments, **options))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """One server for a module's tests."""
+    running = Server().wait_until_ready()
+    yield running
+    running.stop()

@@ -1,0 +1,92 @@
+"""Every exchange recorded from the service that Headcount replaces, over HTTP, in their order."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+EXCHANGES = json.loads((Path(__file__).parents[1] / "data" / "exchanges.json").read_text())
+NAMES = [exchange["name"] for exchange in EXCHANGES]
+
+
+@pytest.fixture(scope="module")
+def answers(server):
+    answers = {}
+    for exchange in EXCHANGES:
+        request = exchange["request"]
+        answer = server.request(
+            request["method"], request["path"], request["body"], request["headers"]
+        )
+        answer.instances = server.stats()["instances"]
+        answers[exchange["name"]] = answer
+    return answers
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=NAMES)
+def test_an_exchange(answers, exchange):
+    answer, original = answers[exchange["name"]], exchange["original"]
+    if exchange["ours"] == "same":
+        assert answer.status == original["status"]
+        assert answer.headers["Location"] == original["headers"].get("Location")
+        assert methods(answer.headers) == methods(original["headers"])
+        if answer.status == 200 and original["body"]:
+            ours, theirs = json.loads(answer.content), json.loads(original["body"])
+            assert {key: ours[key] for key in theirs} == theirs
+    else:
+        assert answer.status in map(int, re.findall(r"\b[1-5]\d\d\b", exchange["ours"]))
+    if answer.status >= 400:
+        assert json.loads(answer.content)["error"].endswith(".")
+
+
+def test_every_exchange_has_its_test():
+    assert len(set(NAMES)) == len(NAMES) == 36
+
+
+def test_a_receipt_instead_of_null(answers):
+    receipt = json.loads(answers["the report in the published docs"].content)
+    assert receipt["stored"] == {
+        "app": "v0.67.0",
+        "image": "ghcr.io/manyfold3d/manyfold",
+        "arch": "arm-linux-musleabihf",
+    }
+
+
+def test_a_browser_is_sent_to_our_docs(answers):
+    assert answers["browser visit"].headers["Location"] == "/docs"
+
+
+def test_or_to_the_reference_s(start):
+    docs_url = EXCHANGES[NAMES.index("browser visit")]["original"]["headers"]["Location"]
+    server = start(DOCS_URL=docs_url).wait_until_ready()
+    assert server.request("GET", "/").headers["Location"] == docs_url
+
+
+def test_the_badge_is_described(answers):
+    badge = json.loads(answers["badge with an extension"].content)
+    assert badge == {
+        "schemaVersion": 1,
+        "label": "instances",
+        "message": "4",
+        "color": "blue",
+        "cacheSeconds": 300,
+    }
+
+
+def test_options_has_allow(answers):
+    allowed = answers["OPTIONS on the collector"].headers["Allow"]
+    assert set(allowed.split(", ")) == {"OPTIONS", "POST", "GET", "HEAD"}
+
+
+def test_what_is_refused_is_not_counted(answers):
+    refused = [name for name, answer in answers.items() if answer.status >= 400]
+    assert len(refused) == 15
+    assert {answers[name].instances for name in refused} == {4}
+
+
+def test_an_upper_case_id_is_no_new_instance(answers):
+    assert answers["id upper case is the same instance"].instances == 4
+
+
+def methods(headers):
+    return set((headers.get("Allow") or "").split(", "))

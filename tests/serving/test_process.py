@@ -1,0 +1,120 @@
+"""How the process starts, refuses, frees, stands still and ends."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+REPORT = {
+    "id": "fdb45536-cba8-4204-b352-71fc1062fd95",
+    "version": {"app": "1", "sha": "x", "image": None, "arch": "arm"},
+}
+
+
+def test_one_line_says_what_it_serves_where_and_for_how_long(start):
+    server = start(PROJECT_NAME="Something", RETENTION_DAYS="30").wait_until_ready()
+    (line,) = [line for line in server.output.splitlines() if "Headcount" in line]
+    assert "installations of Something" in line
+    assert f"http://0.0.0.0:{server.port}" in line
+    assert "30 days" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["--workers", "2"], {}),
+        ([], {"WEB_CONCURRENCY": "2"}),
+        ([], {"GUNICORN_CMD_ARGS": "--workers=3"}),
+    ],
+)
+def test_a_second_worker_is_refused(start, arguments, environ):
+    server = start(*arguments, **environ)
+    assert server.wait_until_ended() == 1
+    assert "workers are refused" in server.output
+    assert "memory of one process" in server.output
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("arguments", [["--max-requests", "9"], ["--timeout", "30"]])
+def test_what_would_replace_the_worker_is_refused(start, arguments):
+    server = start(*arguments)
+    assert server.wait_until_ended() == 1
+    assert "forgets every report" in server.output
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"RETENTION_DAYS": "soon"}, "RETENTION_DAYS is 'soon'"),
+        ({"HIDE_APP": "("}, "COLLECTOR_HIDE has no regular expression for app"),
+        ({"DOCS_URL": "example.org"}, "COLLECTOR_DOCS_URL is 'example.org'"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start(start, environ, sentence):
+    server = start(**environ)
+    assert server.wait_until_ended() > 0
+    assert sentence in server.output
+    assert "Traceback" not in server.output
+
+
+def test_a_second_worker_is_refused_while_it_runs(start):
+    server = start().wait_until_ready()
+    server.post(REPORT)
+    workers = server.workers()
+    server.process.send_signal(signal.SIGTTIN)
+    server.wait_for("workers are refused")
+    assert server.workers() == workers
+    assert server.stats()["instances"] == 1
+
+
+def test_a_second_server_on_the_same_socket_is_refused(start):
+    server = start().wait_until_ready()
+    server.post(REPORT)
+    server.process.send_signal(signal.SIGUSR2)
+    server.wait_for("A second server beside the first (SIGUSR2) is refused")
+    for _ in range(20):
+        assert server.stats()["instances"] == 1
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM], ids=lambda sig: sig.name)
+def test_an_idle_server_ends_within_two_seconds(start, sig):
+    server = start().wait_until_ready()
+    code, took = server.stop(sig)
+    assert code == 0
+    assert took < 2
+
+
+def test_a_machine_that_stood_still_forgets_nothing(start):
+    """Two minutes pass for the server's heartbeat: its file is set back by that much."""
+    server = start().wait_until_ready()
+    server.post(REPORT)
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    for heartbeat in heartbeats(server.process.pid):
+        long_ago = time.monotonic() - 120
+        os.utime(heartbeat, (long_ago, long_ago))
+    time.sleep(2)  # two of gunicorn's looks at the heartbeat
+    os.kill(worker, signal.SIGCONT)
+    assert server.stats()["instances"] == 1
+    assert server.workers() == [worker]
+
+
+def heartbeats(pid):
+    """The open heartbeat files of a gunicorn."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        if "wgunicorn" in str(descriptor.readlink()):
+            assert str(descriptor.readlink()).startswith("/dev/shm/")
+            yield descriptor
+
+
+def test_expired_memory_is_freed_on_a_server_that_nobody_visits(start):
+    server = start("-c", "tests/serving/owned_clock.conf.py", wsgi="tests.serving.owned_clock")
+    server.wait_until_ready()
+    server.post(REPORT)
+    assert json.loads(server.request("GET", "/clock/keys").content) == 1
+    server.request("GET", "/clock/forward?days=8")
+    server.wait_for("keys in memory: 0")
+    assert json.loads(server.request("GET", "/clock/keys").content) == 0

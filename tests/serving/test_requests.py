@@ -1,0 +1,93 @@
+"""What only a connection can send: slow, short, long and chunked bodies, and HEAD."""
+
+import socket
+import time
+
+import pytest
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+REPORT = (
+    b'{"id":"fdb45536-cba8-4204-b352-71fc1062fd95","version":{"app":"1","sha":"x","arch":"arm"}}'
+)
+
+
+def exchange(server, *parts):
+    """The status of the answer to what is sent, and all of the answer."""
+    with server.connect() as connection:
+        for part in parts:
+            connection.sendall(part)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    return int(answer.split()[1]), answer
+
+
+def with_length(length):
+    return HEAD + b"Content-Length: %d\r\n\r\n" % length
+
+
+def test_a_report(server):
+    assert exchange(server, with_length(len(REPORT)), REPORT)[0] == 201
+
+
+def test_no_length_is_411(server):
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n5a\r\n" + REPORT + b"\r\n0\r\n\r\n"
+    assert exchange(server, chunked)[0] == 411
+    assert exchange(server, HEAD + b"\r\n")[0] == 411
+
+
+def test_an_empty_body_is_400(server):
+    assert exchange(server, with_length(0))[0] == 400
+
+
+def test_too_long_a_body_is_413_before_it_is_read(server):
+    with server.connect() as connection:
+        connection.sendall(with_length(10**12))
+        assert b" 413 " in connection.recv(65536)
+
+
+def test_a_body_shorter_than_it_says_is_400(server):
+    assert exchange(server, with_length(len(REPORT) + 1), REPORT)[0] == 400
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"x":' + b"[" * 4000 + b"}", b"\0" * 4096])
+def test_garbage_is_400(server, body):
+    status, answer = exchange(server, with_length(len(body)), body)
+    assert status == 400
+    assert b'{"error":' in answer
+
+
+def test_a_head_has_no_body_and_draws_no_warning(server):
+    for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
+        _, answer = exchange(server, f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert answer.endswith(b"\r\n\r\n")
+        assert b"Content-Length" in answer
+    assert "WSGI app sent body bytes" not in server.output
+
+
+def test_answers_have_a_length(server):
+    for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
+        _, answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert b"chunked" not in answer
+
+
+def test_a_body_and_a_head_that_trickle_are_given_up(server):
+    """Both at once, so that the suite waits for one deadline only."""
+    with server.connect() as body, server.connect() as head, server.connect() as silent:
+        body.sendall(with_length(len(REPORT)))
+        began = time.monotonic()
+        body.settimeout(0.5)
+        for byte in REPORT[:80]:
+            body.sendall(bytes([byte]))
+            if time.monotonic() - began < 8:
+                head.sendall(b"P")
+            try:
+                answer = body.recv(65536)
+                break
+            except TimeoutError:
+                continue
+        assert b" 408 " in answer
+        assert time.monotonic() - began < 30
+        assert head.recv(65536) == b""
+        assert silent.recv(65536) == b""
+    assert server.request("GET", "/healthz").status == 200
+    assert "Traceback" not in server.output

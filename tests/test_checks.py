@@ -1,0 +1,47 @@
+import pytest
+from django.conf import settings as django_settings
+from django.core.checks import run_checks
+
+DAY = 86400
+
+
+def found():
+    return [message.id for message in run_checks(tags=["collector"])]
+
+
+def entry(**changes):
+    return {"CACHES": {"records": django_settings.CACHES["records"] | changes}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids"),
+    [
+        ({}, []),
+        ({"CACHES": {}}, ["collector.E001"]),
+        ({"COLLECTOR_CACHE": "elsewhere"}, ["collector.E001"]),
+        (
+            {"CACHES": {"records": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}},
+            ["collector.E002", "collector.E003", "collector.E004"],
+        ),
+        (entry(TIMEOUT=300), ["collector.E003"]),
+        (entry(TIMEOUT=None), ["collector.E003"]),
+        (entry(TIMEOUT=0), ["collector.E003"]),
+        (entry(OPTIONS={}), ["collector.E004"]),
+        (entry(OPTIONS={"GRANULARITY": 3600}), ["collector.E004"]),
+        ({"COLLECTOR_MIN_GROUP": 0}, ["collector.E005"]),
+        ({"COLLECTOR_MIN_GROUP": "3"}, ["collector.E005"]),
+        ({"COLLECTOR_HIDE": {"sha": "x"}}, ["collector.E006"]),
+        ({"COLLECTOR_HIDE": {"app": "("}}, ["collector.E007"]),
+        ({"COLLECTOR_PROJECT_NAME": ""}, ["collector.E008"]),
+        ({"COLLECTOR_DOCS_URL": "example.org"}, ["collector.E009"]),
+    ],
+)
+def test_a_wrong_setting_is_found(settings, changes, ids):
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert found() == ids
+
+
+def test_every_check_says_what_to_write(settings):
+    settings.COLLECTOR_MIN_GROUP = 0
+    assert all(message.hint for message in run_checks(tags=["collector"]))
