@@ -23,6 +23,11 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard_limit))
 worker_connections = max(_files - 100, 1)
 backlog = 4096
 
+# No header of a proxy is believed, not even from this machine: nothing here needs the client's
+# address or scheme, and a SCRIPT_NAME that does not fit the path would be answered with a 500.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+
 # A restarted worker has forgotten everything: no timeout ends it and no count recycles it.
 timeout = 0
 max_requests = 0

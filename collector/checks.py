@@ -57,6 +57,18 @@ def _cache() -> Iterator[CheckMessage]:
             hint=f'Write "OPTIONS": {{"GRANULARITY": {DAY}}}.',
             id="collector.E004",
         )
+    others = (other for name, other in settings.CACHES.items() if name != alias)
+    if any(_place(other) == _place(entry) for other in others):
+        yield Error(
+            f"CACHES[{alias!r}] has its BACKEND and LOCATION in common with another cache, whose "
+            "entries would be counted as reports.",
+            hint='Give it a LOCATION of its own, such as "records".',
+            id="collector.E010",
+        )
+
+
+def _place(entry: Any) -> tuple[Any, Any]:
+    return entry["BACKEND"], entry.get("LOCATION", "")
 
 
 def _listing() -> Iterator[CheckMessage]:

@@ -28,6 +28,10 @@ def entry(**changes):
         (entry(TIMEOUT=0), ["collector.E003"]),
         (entry(OPTIONS={}), ["collector.E004"]),
         (entry(OPTIONS={"GRANULARITY": 3600}), ["collector.E004"]),
+        (
+            {"CACHES": dict.fromkeys(("default", "records"), django_settings.CACHES["records"])},
+            ["collector.E010"],
+        ),
         ({"COLLECTOR_MIN_GROUP": 0}, ["collector.E005"]),
         ({"COLLECTOR_MIN_GROUP": "3"}, ["collector.E005"]),
         ({"COLLECTOR_HIDE": {"sha": "x"}}, ["collector.E006"]),

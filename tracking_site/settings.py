@@ -29,6 +29,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
     "records": {
         "BACKEND": "collector.cache.memory.MemoryCache",
+        "LOCATION": "records",
         "TIMEOUT": ENV.retention_days * DAY,
         "OPTIONS": {"GRANULARITY": DAY, "MAX_ENTRIES": ENV.max_instances},
     },

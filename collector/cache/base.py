@@ -4,10 +4,13 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 
 from collector.conf import MAX_ENTRIES, MAX_VALUES
+
+OPTIONS = {"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES"}
 
 
 class CacheFull(Exception):
@@ -119,6 +122,20 @@ class TallyCache(BaseCache):
             except (CacheFull, TooManyValues):
                 refused.append(key)
         return refused
+
+    # BaseCache composes these two from `aget` and `aset`: not atomic, the default timeout instead
+    # of the key's own, and a refusal would raise halfway.
+
+    async def aset_many(
+        self,
+        data: Mapping[Any, Any],
+        timeout: float | None = DEFAULT_TIMEOUT,
+        version: int | None = None,
+    ) -> list[Any]:
+        return await sync_to_async(self.set_many)(data, timeout, version)
+
+    async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return await sync_to_async(self.incr)(key, delta, version)
 
 
 def _whole_number(options: Mapping[str, Any], name: str, default: int) -> int:

@@ -64,6 +64,15 @@ def test_a_head_has_no_body_and_draws_no_warning(server):
     assert "WSGI app sent body bytes" not in server.output
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"SCRIPT_NAME: /x", b"PATH_INFO: /x", b"X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off"],
+)
+def test_no_header_of_a_proxy_is_believed(server, header):
+    request = b"GET /stats HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n"
+    assert exchange(server, request)[0] == 200
+
+
 def test_answers_have_a_length(server):
     for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
         _, answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
