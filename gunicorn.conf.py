@@ -9,8 +9,10 @@ import time
 import gevent
 from gunicorn.errors import AppImportError
 
+from tracking_site.logs import note_failure, tell_untold
+
 BODY_DEADLINE = 10  # seconds for a whole body
-FREE_EVERY = 60  # seconds between two looks for what has expired
+HOUSEKEEPING = 60  # seconds between two looks for what has expired, or was not told
 
 # Threads are stalled by a few dozen silent connections; gevent does not notice thousands.
 worker_class = "gevent"
@@ -31,6 +33,9 @@ forwarder_headers = ""
 # A restarted worker has forgotten everything: no timeout ends it and no count recycles it.
 timeout = 0
 max_requests = 0
+# No line quotes a request; no crash leaves the memory on disk.
+logger_class = "tracking_site.logs.DiscreetLogger"
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 # Nothing on disk: the heartbeat's file is in memory, and there is no control socket.
 worker_tmp_dir = "/dev/shm"  # noqa: S108  gunicorn makes the name unguessable
 control_socket_disable = True
@@ -80,6 +85,11 @@ def when_ready(server):
     )
 
 
+def post_fork(server, worker):
+    """Print nothing from here on that may quote a request."""
+    worker.log.hush()
+
+
 def post_worker_init(worker):
     """Check the settings, and begin to free what expires."""
     from django.core import checks
@@ -89,14 +99,16 @@ def post_worker_init(worker):
     problems = [found for found in checks.run_checks(tags=["collector"]) if found.is_serious()]
     if problems:
         raise AppImportError("\n".join(map(str, problems)))
-    gevent.spawn(free_expired, records())
+    gevent.get_hub().print_exception = note_failure
+    gevent.spawn(keep_house, records())
 
 
-def free_expired(cache):
-    """Give memory back also on a server that nobody visits."""
+def keep_house(cache):
+    """Give memory back also on a server that nobody visits, and tell what was not told yet."""
     while True:
-        gevent.sleep(FREE_EVERY)
+        gevent.sleep(HOUSEKEEPING)
         cache.free_expired()
+        tell_untold()
 
 
 def pre_request(worker, req):

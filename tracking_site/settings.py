@@ -48,6 +48,18 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
+# Errors only, and none of them quotes a request; see logs.py.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"()": "tracking_site.logs.handler"}},
+    "loggers": {
+        "": {"handlers": ["stderr"], "level": "WARNING"},
+        "django": {"handlers": [], "level": "ERROR"},
+        "django.server": {"handlers": []},
+    },
+}
+
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # no CSRF protection: there are no sessions and no cookies to abuse
     "security.W004",  # no HSTS: the proxy in front speaks TLS, and says so itself

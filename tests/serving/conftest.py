@@ -21,8 +21,8 @@ START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
 class Server:
     """A gunicorn of ours; `output` is what it printed so far."""
 
-    def __init__(self, *arguments, wsgi="tracking_site.wsgi", **environ):
-        self.port = free_port()
+    def __init__(self, *arguments, wsgi="tracking_site.wsgi", port=None, **environ):
+        self.port = port or free_port()
         self.process = subprocess.Popen(
             [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments],
             cwd=ROOT,
@@ -82,9 +82,10 @@ class Server:
     def stats(self):
         return json.loads(self.request("GET", "/stats").content)
 
-    def connect(self):
-        """A bare connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+    def connect(self, source="127.0.0.1"):
+        """A bare connection from an address of this machine."""
+        host = "::1" if ":" in source else "127.0.0.1"
+        return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
 
     def workers(self):
         """The process ids of the workers."""

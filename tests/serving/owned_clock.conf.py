@@ -4,4 +4,4 @@ from pathlib import Path
 
 exec(Path("gunicorn.conf.py").read_text())  # so that its functions see the name below
 
-FREE_EVERY = 0.1
+HOUSEKEEPING = 0.1
