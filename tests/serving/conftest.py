@@ -3,6 +3,8 @@
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,12 +21,12 @@ START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
 
 
 class Server:
-    """A gunicorn of ours; `output` is what it printed so far."""
+    """A gunicorn of ours, run by `under` if given; `output` is what it printed so far."""
 
-    def __init__(self, *arguments, wsgi="tracking_site.wsgi", port=None, **environ):
+    def __init__(self, *arguments, wsgi="tracking_site.wsgi", port=None, under=(), **environ):
         self.port = port or free_port()
         self.process = subprocess.Popen(
-            [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments],
+            [*under, Path(sys.executable).with_name("gunicorn"), wsgi, *arguments],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PORT": str(self.port), **environ},
             stdout=subprocess.PIPE,
@@ -87,16 +89,21 @@ class Server:
         host = "::1" if ":" in source else "127.0.0.1"
         return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
 
+    @property
+    def master(self):
+        """The process id of gunicorn's master, the first process that printed."""
+        return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])
+
     def workers(self):
         """The process ids of the workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        children = Path(f"/proc/{self.master}/task/{self.master}/children")
         return [int(pid) for pid in children.read_text().split()]
 
     def stop(self, sig=signal.SIGTERM):
         """End it; returns the exit code and the seconds that it took."""
         began = time.monotonic()
         if self.process.poll() is None:
-            self.process.send_signal(sig)
+            os.kill(self.master, sig)
         code = self.process.wait(timeout=60)
         took = time.monotonic() - began
         self._reader.join()
@@ -108,6 +115,13 @@ def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def needs(program, package):
+    """Skip where a program is missing; CI has them all, so there it is a failure."""
+    if shutil.which(program) is None:
+        message = f"{program} is missing: apt-get install {package}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 @pytest.fixture
