@@ -1,6 +1,5 @@
 """How the process starts, refuses, frees, stands still and ends."""
 
-import json
 import os
 import signal
 import time
@@ -108,13 +107,3 @@ def heartbeats(pid):
         if "wgunicorn" in str(descriptor.readlink()):
             assert str(descriptor.readlink()).startswith("/dev/shm/")
             yield descriptor
-
-
-def test_expired_memory_is_freed_on_a_server_that_nobody_visits(start):
-    server = start("-c", "tests/serving/owned_clock.conf.py", wsgi="tests.serving.owned_clock")
-    server.wait_until_ready()
-    server.post(REPORT)
-    assert json.loads(server.request("GET", "/clock/keys").content) == 1
-    server.request("GET", "/clock/forward?days=8")
-    server.wait_for("keys in memory: 0")
-    assert json.loads(server.request("GET", "/clock/keys").content) == 0

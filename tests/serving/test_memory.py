@@ -1,0 +1,80 @@
+"""Nobody is kept: no live object holds an id, and what is forgotten is gone."""
+
+import json
+import time
+from uuid import uuid4
+
+import pytest
+
+
+@pytest.fixture
+def instrumented(start):
+    server = start(
+        "-c", "tests/serving/instrumented.conf.py", wsgi="tests.serving.instrumented"
+    ).wait_until_ready()
+
+    def ask(name, argument=""):
+        return json.loads(server.request("POST", f"/instrument/{name}", str(argument)).content)
+
+    server.ask = ask
+    return server
+
+
+def report(server, id):
+    version = {"app": "version-of-one", "sha": f"sha-of-{id}", "image": None, "arch": "arm"}
+    assert server.post({"id": id, "version": version}).status == 201
+
+
+def holders(server, text):
+    """Live objects with this text, without those of the question itself."""
+    unrelated = server.ask("holders", str(uuid4()))
+    return server.ask("holders", text) - unrelated
+
+
+def test_the_search_finds_what_is_kept(instrumented):
+    report(instrumented, str(uuid4()))
+    assert holders(instrumented, "version-of-one") >= 1
+    assert holders(instrumented, "version-of-none") == 0
+
+
+def test_no_live_object_holds_the_id(instrumented):
+    id = str(uuid4())
+    report(instrumented, id)
+    assert holders(instrumented, id) == 0
+    assert instrumented.ask("digests", instrumented.ask("digest", id)) == 1
+
+
+def test_no_live_object_holds_what_is_not_kept(instrumented):
+    id = str(uuid4())
+    report(instrumented, id)
+    assert holders(instrumented, f"sha-of-{id}") == 0
+
+
+def test_forgetting_leaves_neither_digest_nor_version(instrumented):
+    id = str(uuid4())
+    report(instrumented, id)
+    assert instrumented.post({"id": id}, "/forget").status == 204
+    assert instrumented.ask("keys") == 0
+    assert instrumented.ask("digests", instrumented.ask("digest", id)) == 0
+    assert holders(instrumented, "version-of-one") == 0
+
+
+def test_expiry_leaves_neither_on_a_server_that_nobody_visits(instrumented):
+    id = str(uuid4())
+    report(instrumented, id)
+    digest = instrumented.ask("digest", id)
+    instrumented.ask("forward", 8)
+    until = time.monotonic() + 30
+    while instrumented.ask("keys"):  # which looks and touches nothing
+        assert time.monotonic() < until
+    assert instrumented.ask("digests", digest) == 0
+    assert holders(instrumented, "version-of-one") == 0
+
+
+def test_a_restart_forgets_everything(start):
+    first = start().wait_until_ready()
+    report(first, str(uuid4()))
+    assert first.stats()["instances"] == 1
+    first.stop()
+    again = start(port=first.port).wait_until_ready()
+    assert again.stats()["instances"] == 0
