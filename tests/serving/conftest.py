@@ -99,8 +99,8 @@ class Server:
         children = Path(f"/proc/{self.master}/task/{self.master}/children")
         return [int(pid) for pid in children.read_text().split()]
 
-    def stop(self, sig=signal.SIGTERM):
-        """End it; returns the exit code and the seconds that it took."""
+    def stop(self, sig=signal.SIGINT):
+        """End it, at once unless told otherwise; returns the exit code and the seconds it took."""
         began = time.monotonic()
         if self.process.poll() is None:
             os.kill(self.master, sig)

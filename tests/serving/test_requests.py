@@ -1,7 +1,6 @@
-"""What only a connection can send: slow, short, long and chunked bodies, and HEAD."""
+"""What only a connection can send: short, long and chunked bodies, and HEAD."""
 
 import socket
-import time
 
 import pytest
 
@@ -77,26 +76,3 @@ def test_answers_have_a_length(server):
     for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
         _, answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert b"chunked" not in answer
-
-
-def test_a_body_and_a_head_that_trickle_are_given_up(server):
-    """Both at once, so that the suite waits for one deadline only."""
-    with server.connect() as body, server.connect() as head, server.connect() as silent:
-        body.sendall(with_length(len(REPORT)))
-        began = time.monotonic()
-        body.settimeout(0.5)
-        for byte in REPORT[:80]:
-            body.sendall(bytes([byte]))
-            if time.monotonic() - began < 8:
-                head.sendall(b"P")
-            try:
-                answer = body.recv(65536)
-                break
-            except TimeoutError:
-                continue
-        assert b" 408 " in answer
-        assert time.monotonic() - began < 30
-        assert head.recv(65536) == b""
-        assert silent.recv(65536) == b""
-    assert server.request("GET", "/healthz").status == 200
-    assert "Traceback" not in server.output

@@ -1,0 +1,99 @@
+"""Slow clients: two thousand that are silent, or never finish, stall nobody and leave nothing."""
+
+import contextlib
+import resource
+import threading
+import time
+
+import psutil
+import pytest
+
+SILENT = HALF_SENT = 1000
+GONE_WITHIN = 30  # seconds, from the last connection
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HALF_HEADS = (b"PO", HEAD + b"Content-Le")
+HALF_BODIES = (
+    HEAD + b"Content-Length: 100\r\n\r\n",
+    HEAD + b'Content-Length: 100\r\n\r\n{"id":"fdb',
+)
+HALVES = HALF_HEADS + HALF_BODIES
+TRICKLING = 48  # of the half-sent ones go on, a byte a second
+
+
+@pytest.fixture(autouse=True)
+def _room_for_connections():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Client:
+    """A connection on which this was sent, and what came back."""
+
+    def __init__(self, server, sent):
+        self.connection = server.connect()
+        self.connection.sendall(sent)
+        self.connection.setblocking(False)
+        self.sent, self.received = sent, b""
+
+    def is_gone(self):
+        """Whether the server has ended the connection."""
+        try:
+            while received := self.connection.recv(4096):
+                self.received += received
+        except BlockingIOError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+
+def wave(server):
+    """A thousand that say nothing, and a thousand that stop halfway."""
+    sent = [b""] * SILENT + [HALVES[number % len(HALVES)] for number in range(HALF_SENT)]
+    return [Client(server, half) for half in sent]
+
+
+def trickle(clients, stop):
+    """Send a byte a second."""
+    while not stop.wait(1):
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.connection.send(b"x")
+
+
+def test_they_stall_nobody_and_leave_nothing(start):
+    server = start().wait_until_ready()
+    (worker,) = map(psutil.Process, server.workers())
+    quiet = worker.num_fds()
+    # What Python keeps of a first wave it uses for the next ones, so growth shows in the second.
+    first = wave(server)
+    while worker.num_fds() < quiet + len(first):
+        server.request("GET", "/healthz")
+    for client in first:
+        client.connection.close()
+    while worker.num_fds() > quiet:
+        server.request("GET", "/healthz")
+    memory = worker.memory_info().rss
+
+    clients = wave(server)
+    stop = threading.Event()
+    threading.Thread(target=trickle, args=(clients[-TRICKLING:], stop)).start()
+    until = time.monotonic() + GONE_WITHIN
+    waiting, most = clients, worker.num_fds()
+    while waiting and time.monotonic() < until:
+        assert server.request("GET", "/stats").status == 200
+        most = max(most, worker.num_fds())
+        waiting = [client for client in waiting if not client.is_gone()]
+    stop.set()
+    for client in clients:
+        client.connection.close()
+
+    assert waiting == []
+    assert most >= quiet + SILENT + HALF_SENT
+    assert all(b" 408 " in client.received for client in clients if client.sent in HALF_BODIES)
+    assert server.request("GET", "/healthz").status == 200
+    assert worker.num_fds() == quiet
+    assert worker.memory_info().rss < memory + 8e6  # 4 kB a connection
+    assert "Traceback" not in server.output
