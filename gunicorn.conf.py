@@ -5,6 +5,7 @@ Facts here are of gunicorn 27 with gevent 26; check them again when a version ch
 
 import resource
 import time
+from pathlib import Path
 
 import gevent
 from gunicorn.errors import AppImportError
@@ -46,9 +47,14 @@ def on_starting(server):
     from django.core.exceptions import ImproperlyConfigured
 
     try:
-        from tracking_site import settings  # noqa: F401  reading the environment validates it
+        from tracking_site import settings  # reading the environment validates it
     except ImproperlyConfigured as error:
         raise RuntimeError(error) from error
+    if settings.STATIC_ROOT and not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
+        raise RuntimeError(
+            f"STATIC_ROOT is {settings.STATIC_ROOT!r}, where nothing was collected: "
+            "run `manage.py collectstatic`, or unset it."
+        )
     if server.master_pid:
         raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused: {ONE_PROCESS}")
     if server.cfg.workers > 1:

@@ -102,6 +102,12 @@ def _texts() -> Iterator[CheckMessage]:
             hint="Write the name of the software whose installations report.",
             id="collector.E008",
         )
+    if not conf.public_url.startswith(("https://", "http://")):
+        yield Error(
+            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}.",
+            hint="Write a URL that begins with https:// or http://.",
+            id="collector.E011",
+        )
     if conf.docs_url and not conf.docs_url.startswith(("https://", "http://", "/")):
         yield Error(
             f"COLLECTOR_DOCS_URL is {conf.docs_url!r}.",

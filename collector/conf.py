@@ -21,7 +21,7 @@ class Conf:
 
     @property
     def cache_alias(self) -> str:
-        """The entry of CACHES that holds the reports."""
+        """The entry of Django's CACHES that holds the reports."""
         return getattr(settings, "COLLECTOR_CACHE", "records")
 
     @property
@@ -50,8 +50,14 @@ class Conf:
         return getattr(settings, "COLLECTOR_PROJECT_NAME", "Manyfold")
 
     @property
+    def public_url(self) -> str:
+        """Where this server is reached, as the docs write it."""
+        url: str = getattr(settings, "COLLECTOR_PUBLIC_URL", "http://127.0.0.1:8000")
+        return url.rstrip("/")
+
+    @property
     def docs_url(self) -> str:
-        """Where a browser that visits is sent; empty: to the docs served here."""
+        """Where a browser that visits is sent; not set: to the docs served here."""
         return getattr(settings, "COLLECTOR_DOCS_URL", "")
 
     @property

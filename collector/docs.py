@@ -4,53 +4,73 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import markdown
+from django.core.signals import setting_changed
 from django.template import Context, Engine
 from django.template.loader import render_to_string
+from markdown import Markdown
 
-from collector import __version__
-from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
+from collector import __version__, examples
+from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, Conf, conf
 from collector.reports import FIELDS
 
 SOURCE = Path(__file__).parent / "docs" / "index.md"
-
-
-def page() -> str:
-    """The docs as an HTML page."""
-    return _page(_html(_source()))
-
-
-def welcome(where: str) -> str:
-    """A short HTML page: the first section of the docs, and where the rest is."""
-    first_section = _source().split("\n## ")[0]
-    return _page(_html(f"{first_section}\n\n[Read the docs]({where})\n"))
-
-
-def facts() -> dict[str, Any]:
-    """What the docs say about the deployment, from the settings in force."""
-    return {
-        "project": conf.project_name,
-        "fields": FIELDS,
-        "retention_days": conf.retention_days,
-        "min_group": conf.min_group,
-        "max_body": MAX_BODY,
-        "max_listed": MAX_LISTED,
-        "max_filters": MAX_FILTERS,
-        "max_instances": conf.max_instances,
-        "max_values": conf.max_values,
-    }
+EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
+TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
 
 
 @cache
-def _source() -> str:
-    return SOURCE.read_text(encoding="utf-8")
+def page() -> str:
+    """The docs as an HTML page."""
+    return _page(_filled())
 
 
-def _html(source: str) -> str:
-    text = Engine().from_string(source).render(Context(facts()))
-    return markdown.markdown(text, extensions=["fenced_code", "tables", "toc"])
+@cache
+def welcome(where: str) -> str:
+    """A short HTML page: the first section of the docs, and where the rest is."""
+    first_section = _filled().split("[TOC]")[0]
+    return _page(f"{first_section}\n[Read the docs]({where})\n")
 
 
-def _page(content: str) -> str:
+def facts() -> dict[str, Any]:
+    """What the docs say of this deployment: the settings in force, and examples under them."""
+    return {
+        "conf": conf,
+        "example": examples,
+        "fields": FIELDS,
+        "max_body": MAX_BODY,
+        "max_filters": MAX_FILTERS,
+        "max_listed": MAX_LISTED,
+        "settings": [
+            {"name": name, "value": _shown(getattr(conf, name)), "meaning": setting.__doc__}
+            for name, setting in vars(Conf).items()
+            if isinstance(setting, property) and name != "cache"
+        ],
+    }
+
+
+def _filled() -> str:
+    # Markdown escapes what stands in code; elsewhere the source says force_escape.
+    template = Engine(autoescape=False).from_string(SOURCE.read_text(encoding="utf-8"))
+    return template.render(Context(facts(), autoescape=False))
+
+
+def _page(source: str) -> str:
+    content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
     context = {"content": content, "project": conf.project_name, "release": __version__}
     return render_to_string("collector/page.html", context)
+
+
+def _shown(value: Any) -> str:
+    """A setting's value; of the patterns only for which fields there are some."""
+    if isinstance(value, dict):
+        value = ", ".join(field for field, pattern in value.items() if pattern)
+    return f"{value}" or "not set"
+
+
+def _forget_pages(**kwargs: Any) -> None:
+    """Follow `override_settings`."""
+    page.cache_clear()
+    welcome.cache_clear()
+
+
+setting_changed.connect(_forget_pages)

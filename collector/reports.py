@@ -21,7 +21,9 @@ class Field:
 
     name: str
     limit: int
+    example: str
     why: str
+    about: str
     required: bool = False
     counted_as: str | None = None  # its breakdown in the statistics; None: checked and not kept
 
@@ -33,10 +35,39 @@ class Field:
 
 
 FIELDS = (
-    Field("app", 128, "which releases are still in use", required=True, counted_as="versions"),
-    Field("sha", 64, "part of the published format; nothing reads it", required=True),
-    Field("image", 255, "which container images are worth building", counted_as="images"),
-    Field("arch", 64, "which processors have to be supported", counted_as="architectures"),
+    Field(
+        name="app",
+        limit=128,
+        example="0.91.0",
+        why="which releases are still in use",
+        about="is the version of the application, as it calls itself.",
+        required=True,
+        counted_as="versions",
+    ),
+    Field(
+        name="sha",
+        limit=64,
+        example="f8d09c9",
+        why="nothing; it is part of the published format",
+        about="is the git commit that the application was built from.",
+        required=True,
+    ),
+    Field(
+        name="image",
+        limit=255,
+        example="ghcr.io/manyfold3d/manyfold",
+        why="which container images are worth building",
+        about="is the name of the container image, without its tag.",
+        counted_as="images",
+    ),
+    Field(
+        name="arch",
+        limit=64,
+        example="x86_64-linux",
+        why="which processors have to be supported",
+        about="is the platform: the processor and the system's C library.",
+        counted_as="architectures",
+    ),
 )
 # The kept fields by name, each with its breakdown.
 COUNTED = {field.name: field.counted_as for field in FIELDS if field.counted_as}

@@ -72,9 +72,15 @@ NO_FILTERS = Filters({})
 def current(filters: Filters = NO_FILTERS) -> dict[str, Any]:
     """The statistics at this moment, in the order and form of `/stats`."""
     now = time.time()
+    return numbers(records().tally(), records().since, now, filters)
+
+
+def numbers(
+    rows: Sequence[Row], since: float, now: float, filters: Filters = NO_FILTERS
+) -> dict[str, Any]:
+    """The statistics of a tally at a moment; `since` is when it began. Both are POSIX seconds."""
     rules = Rules(conf.min_group, conf.hide)
-    rows = select(records().tally(), filters, rules)
-    since = records().since
+    rows = select(rows, filters, rules)
     return {
         **summary(rows, rules),
         "since": iso(since),

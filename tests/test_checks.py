@@ -37,6 +37,7 @@ def entry(**changes):
         ({"COLLECTOR_HIDE": {"sha": "x"}}, ["collector.E006"]),
         ({"COLLECTOR_HIDE": {"app": "("}}, ["collector.E007"]),
         ({"COLLECTOR_PROJECT_NAME": ""}, ["collector.E008"]),
+        ({"COLLECTOR_PUBLIC_URL": ""}, ["collector.E011"]),
         ({"COLLECTOR_DOCS_URL": "example.org"}, ["collector.E009"]),
     ],
 )

@@ -56,8 +56,14 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     project_name: Annotated[
         str, Meta(min_length=1, description="Name of the software whose installations report")
     ] = "Manyfold"
+    public_url: Annotated[
+        str, Meta(description="Where this server is reached, as the docs write it")
+    ] = "http://127.0.0.1:8000"
     docs_url: Annotated[
         str, Meta(description="Where `GET /` sends a browser; unset: the docs served here")
+    ] = ""
+    static_root: Annotated[
+        str, Meta(description="Folder with the files that `manage.py collectstatic` collected")
     ] = ""
     secret_key: Annotated[
         str,

@@ -3,6 +3,8 @@
 import os
 import secrets
 
+from csp.constants import NONE, SELF
+
 from tracking_site import environment
 
 ENV = environment.read(os.environ)
@@ -14,10 +16,11 @@ DEBUG = False
 # Nothing here reads the Host: no absolute URL is built from it, no cookie is bound to it.
 ALLOWED_HOSTS = ["*"]
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "collector"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "collector"]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
 ]
 ROOT_URLCONF = "tracking_site.urls"
@@ -36,12 +39,32 @@ CACHES = {
 }
 
 COLLECTOR_PROJECT_NAME = ENV.project_name
+COLLECTOR_PUBLIC_URL = ENV.public_url
 COLLECTOR_DOCS_URL = ENV.docs_url
 COLLECTOR_MIN_GROUP = ENV.min_group
 COLLECTOR_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 
+# Pages need our own styles and pictures, and nothing else: no script, no frame, no third party.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_REFERRER_POLICY = "no-referrer"
+
+# Collected files are hashed and compressed; a bare clone serves them from where they are.
 STATIC_URL = "static/"
-WHITENOISE_USE_FINDERS = True
+STATIC_ROOT = ENV.static_root or None
+WHITENOISE_USE_FINDERS = not STATIC_ROOT
+if STATIC_ROOT:
+    STORAGES = {
+        "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    }
 
 # One clock everywhere: days end at midnight UTC, and log lines say UTC.
 TIME_ZONE = "UTC"

@@ -23,12 +23,22 @@ START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
 class Server:
     """A gunicorn of ours, run by `under` if given; `output` is what it printed so far."""
 
-    def __init__(self, *arguments, wsgi="tracking_site.wsgi", port=None, under=(), **environ):
+    def __init__(
+        self,
+        *arguments,
+        wsgi="tracking_site.wsgi",
+        command=(),
+        under=(),
+        cwd=ROOT,
+        port=None,
+        **environ,
+    ):
         self.port = port or free_port()
+        gunicorn = [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments]
         self.process = subprocess.Popen(
-            [*under, Path(sys.executable).with_name("gunicorn"), wsgi, *arguments],
-            cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "PORT": str(self.port), **environ},
+            [*under, *(command or gunicorn)],
+            cwd=cwd,
+            env={"PATH": os.environ["PATH"], "PORT": str(self.port)} | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,0 +1,24 @@
+# Headcount as an image: built in one stage, run in another that has neither pip's cache nor a
+# compiler. It needs no shell, no root and no place to write.
+FROM python:3.13-slim AS build
+WORKDIR /app
+COPY pyproject.toml requirements.txt README.md LICENSE ./
+COPY collector collector
+RUN python -m venv /venv
+RUN /venv/bin/pip install --no-cache-dir --constraint requirements.txt ".[serve]"
+RUN rm -r collector pyproject.toml requirements.txt README.md build headcount.egg-info
+COPY tracking_site tracking_site
+COPY manage.py gunicorn.conf.py ./
+ENV STATIC_ROOT=/app/static
+RUN /venv/bin/python manage.py collectstatic --no-input
+RUN /venv/bin/python -m compileall -q tracking_site
+
+FROM python:3.13-slim
+WORKDIR /app
+COPY --from=build /venv /venv
+COPY --from=build /app /app
+ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PORT=9292 STATIC_ROOT=/app/static PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+EXPOSE 9292
+HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', timeout=3)"]
+CMD ["gunicorn", "tracking_site.wsgi"]

@@ -1,0 +1,98 @@
+"""One installation's report, and what this server, as it is set, would answer to it.
+
+The docs quote these; a test asks a server the same and compares.
+"""
+
+import json
+from typing import Any
+
+from django.urls import reverse
+
+from collector import badges, reports, stats
+from collector.cache import Row
+from collector.conf import DAY, conf
+
+ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
+DAY_OF_REPORT = 20_522  # days since 1970: 2026-03-10
+PREFIX = "0.9"
+
+
+def report() -> str:
+    """The body of a report."""
+    return json.dumps(_sent())
+
+
+def report_indented() -> str:
+    """The body of a report, to be read."""
+    return json.dumps(_sent(), indent=2)
+
+
+def day() -> str:
+    """The day of that report."""
+    return stats.iso(DAY_OF_REPORT * DAY)[:10]
+
+
+def forgotten_day() -> str:
+    """The day at whose beginning it is forgotten."""
+    return stats.iso(_expiry())[:10]
+
+
+def receipt() -> str:
+    """The answer to it."""
+    return _compact({"stored": _version(), "forgotten_at": stats.iso(_expiry())})
+
+
+def refusal() -> str:
+    """The answer to a report whose id is none."""
+    try:
+        reports.parse(b'{"id": "my-server"}')
+    except reports.Refusal as refused:
+        return _compact({"error": refused.problem, "field": refused.field})
+    raise AssertionError("a refusal that is none")
+
+
+def numbers() -> str:
+    """The statistics after that report."""
+    return _compact(_numbers())
+
+
+def filtered() -> str:
+    """The statistics of a filter that matches nothing."""
+    return _compact(_numbers({"app": [f"{PREFIX}*"], "arch": ["sparc"]}))
+
+
+def badge() -> str:
+    """Where the badge is."""
+    return badges.static_url("1")
+
+
+def badge_json() -> str:
+    """The badge described."""
+    return _compact(badges.endpoint("1"))
+
+
+def docs_url() -> str:
+    """Where a browser that visits is sent."""
+    return conf.docs_url or conf.public_url + reverse("docs")
+
+
+def _sent() -> dict[str, Any]:
+    return {"id": ID, "version": {field.name: field.example for field in reports.FIELDS}}
+
+
+def _version() -> dict[str, str | None]:
+    return reports.parse(report().encode()).version
+
+
+def _expiry() -> int:
+    return (DAY_OF_REPORT + conf.retention_days + 1) * DAY
+
+
+def _numbers(query: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    rows = [Row(_version(), _expiry(), False, 1)]
+    since = DAY_OF_REPORT * DAY + 8 * 3600
+    return stats.numbers(rows, since, since + 60, stats.Filters.parse(query or {}))
+
+
+def _compact(content: dict[str, Any]) -> str:
+    return json.dumps(content, separators=(",", ":"))
