@@ -14,6 +14,7 @@ from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, Conf, conf
 from collector.reports import FIELDS
 
 SOURCE = Path(__file__).parent / "docs" / "index.md"
+TITLE = "What this server counts"
 EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
 TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
 
@@ -56,7 +57,12 @@ def _filled() -> str:
 
 def _page(source: str) -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    context = {"content": content, "project": conf.project_name, "release": __version__}
+    context = {
+        "title": TITLE,
+        "content": content,
+        "project": conf.project_name,
+        "release": __version__,
+    }
     return render_to_string("collector/page.html", context)
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from collector.cache import Row, records
@@ -161,6 +162,7 @@ def has_listened_a_whole_day(since: float, now: float) -> bool:
     return now >= first_midnight + DAY
 
 
+@lru_cache(maxsize=64)  # a day's receipts all say the same moment
 def iso(moment: float) -> str:
     """A moment, POSIX seconds, as ISO 8601 in UTC, to the second."""
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"

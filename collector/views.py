@@ -2,7 +2,6 @@
 
 import time
 from hashlib import blake2b
-from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
@@ -60,12 +59,8 @@ class Endpoint(View):
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
     """A JSON answer with its length: without one, gunicorn would send it in chunks."""
     body = msgspec.json.encode(content)
-    return HttpResponse(
-        body,
-        content_type="application/json",
-        status=status,
-        headers={"Content-Length": str(len(body)), **(headers or {})},
-    )
+    response = HttpResponse(body, "application/json", status, headers=headers)
+    return with_length(response)
 
 
 def error(
@@ -132,7 +127,7 @@ class Root(Endpoint):
             stored = None
             forgotten_at = records().put(report.id, stored)
         receipt = {"stored": stored, "forgotten_at": forgotten_at and stats.iso(forgotten_at)}
-        return answer(receipt, HTTPStatus.CREATED)
+        return answer(receipt, 201)
 
     def get(self, request: HttpRequest) -> HttpResponse:
         where = conf.docs_url or reverse("docs")
@@ -145,7 +140,7 @@ class Forget(Endpoint):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         records().delete(reports.parse_forget(json_body(request)))
-        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+        return HttpResponse(status=204)
 
 
 class Stats(Endpoint):

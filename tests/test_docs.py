@@ -132,3 +132,8 @@ def test_every_answer_has_the_policy(client):
         assert response["X-Content-Type-Options"] == "nosniff"
         assert response["X-Frame-Options"] == "DENY"
         assert response["Referrer-Policy"] == "no-referrer"
+
+
+def test_its_title_is_its_heading(page):
+    title = re.search("<title>(.*?) - Manyfold</title>", page)[1]
+    assert f">{title}<" in page.split("<h1")[1]

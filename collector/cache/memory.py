@@ -88,13 +88,13 @@ class Store:
         if not self._fits(value, old, cache.max_values):
             raise TooManyValues(f"{cache.max_values} distinct values are live")
         renewed = old is not None and (old.renewed or expiry > old.expiry)
-        self.move(digest, value, expiry, renewed)
+        self.move(digest, old, value, expiry, renewed)
 
-    def move(self, digest: bytes, value: bytes, expiry: float, renewed: bool) -> None:
-        """Put a key, new or live, into the group that it now belongs to."""
-        if old := self.find(digest):
-            if (old.value, old.expiry, old.renewed) == (value, expiry, renewed):
-                return
+    def move(
+        self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
+    ) -> None:
+        """Put a key, new or live in `old`, into the group that it now belongs to."""
+        if old is not None:
             self._leave(old)
         at_expiry = self.groups.get(expiry)
         if at_expiry is None:
@@ -111,10 +111,10 @@ class Store:
 
     def delete(self, digest: bytes) -> bool:
         """Forget a key; whether it was live."""
-        group = self.find(digest)
-        if group is None:
+        old = self.find(digest)
+        if old is None:
             return False
-        self._leave(group)
+        self._leave(old)
         del self.keys[digest]
         return True
 
@@ -232,7 +232,7 @@ class MemoryCache(TallyCache):
             expiry = self._expiry(timeout)
             if expiry <= time.time():
                 return self._store.delete(digest)
-            self._store.move(digest, group.value, expiry, group.renewed)
+            self._store.move(digest, group, group.value, expiry, group.renewed)
             return True
 
     def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
@@ -255,14 +255,15 @@ class MemoryCache(TallyCache):
         """
         if version is None:
             version = self.version
-        old = self.make_and_validate_key(key, version=version)
-        new = self.make_and_validate_key(key, version=version + delta)
+        names = [self.make_and_validate_key(key, version=v) for v in (version, version + delta)]
         with self._store.lock:
-            group = self._store.find(self._store.digest(old))
+            old, new = map(self._store.digest, names)
+            group = self._store.find(old)
             if group is None:
                 raise ValueError(f"Key {key!r} not found")
-            self._store.delete(self._store.digest(old))
-            self._store.move(self._store.digest(new), group.value, group.expiry, group.renewed)
+            self._store.delete(old)
+            there = self._store.find(new)
+            self._store.move(new, there, group.value, group.expiry, group.renewed)
         return version + delta
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
