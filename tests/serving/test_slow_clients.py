@@ -94,6 +94,7 @@ def test_they_stall_nobody_and_leave_nothing(start):
     assert most >= quiet + SILENT + HALF_SENT
     assert all(b" 408 " in client.received for client in clients if client.sent in HALF_BODIES)
     assert server.request("GET", "/healthz").status == 200
-    assert worker.num_fds() == quiet
+    while worker.num_fds() > quiet:  # the last request's connection is closed a moment later
+        assert time.monotonic() < until
     assert worker.memory_info().rss < memory + 8e6  # 4 kB a connection
     assert "Traceback" not in server.output
