@@ -65,7 +65,7 @@ def test_the_receiver_prints_what_is_sent():
     (receiver,) = blocks("How do I see what my installation sends?")
     port = free_port()
     program = subprocess.Popen(
-        ["bash", "-c", receiver.replace("9000", str(port))], stdout=subprocess.PIPE, text=True
+        ["bash", "-c", "exec " + receiver.replace("9000", str(port))], stdout=subprocess.PIPE, text=True
     )
     body = json.dumps({"id": ID}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/", body, method="POST")
@@ -75,6 +75,7 @@ def test_the_receiver_prints_what_is_sent():
             break
         except urllib.error.URLError:
             assert program.poll() is None
+    program.terminate()
     printed, _ = program.communicate(timeout=60)
     assert printed.startswith("POST / HTTP/1.1")
     assert body.decode() in printed
