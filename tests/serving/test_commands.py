@@ -65,7 +65,9 @@ def test_the_receiver_prints_what_is_sent():
     (receiver,) = blocks("How do I see what my installation sends?")
     port = free_port()
     program = subprocess.Popen(
-        ["bash", "-c", "exec " + receiver.replace("9000", str(port))], stdout=subprocess.PIPE, text=True
+        ["bash", "-c", "exec " + receiver.replace("9000", str(port))],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     body = json.dumps({"id": ID}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/", body, method="POST")
