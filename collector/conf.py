@@ -45,6 +45,11 @@ class Conf:
         return int(self.cache["OPTIONS"].get("MAX_VALUES", MAX_VALUES))
 
     @property
+    def history_days(self) -> int:
+        """Days of which one aggregate is kept; 0: none."""
+        return int(self.cache["OPTIONS"].get("HISTORY", 0))
+
+    @property
     def project_name(self) -> str:
         """The software whose installations report."""
         return getattr(settings, "COLLECTOR_PROJECT_NAME", "Manyfold")

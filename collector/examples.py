@@ -61,6 +61,12 @@ def filtered() -> str:
     return _compact(_numbers({"app": [f"{PREFIX}*"], "arch": ["sparc"]}))
 
 
+def history() -> str:
+    """The past of a server that started today."""
+    since = stats.iso(DAY_OF_REPORT * DAY + 8 * 3600)
+    return _compact({"since": since, "history_days": conf.history_days, "days": []})
+
+
 def badge() -> str:
     """Where the badge is."""
     return badges.static_url("1")

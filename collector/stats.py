@@ -80,15 +80,28 @@ def numbers(
     rows: Sequence[Row], since: float, now: float, filters: Filters = NO_FILTERS
 ) -> dict[str, Any]:
     """The statistics of a tally at a moment; `since` is when it began. Both are POSIX seconds."""
-    rules = Rules(conf.min_group, conf.hide)
-    rows = select(rows, filters, rules)
+    told = rules()
+    rows = select(rows, filters, told)
     return {
-        **summary(rows, rules),
+        **summary(rows, told),
         "since": iso(since),
         "warming_up": not has_listened_a_whole_day(since, now),
         "window_days": conf.retention_days,
         "last_reported": last_reported(rows, now, conf.retention_days),
     }
+
+
+def rules() -> Rules:
+    """The rules in force."""
+    return Rules(conf.min_group, conf.hide)
+
+
+def day_of(row: Row, retention_days: int) -> int | None:
+    """The day, since 1970, on which a row's reports came; None: they never expire.
+
+    A report is forgotten at the midnight that ends the last of its days.
+    """
+    return None if row.expiry is None else int(row.expiry) // DAY - 1 - retention_days
 
 
 def instances() -> int:
@@ -147,11 +160,11 @@ def last_reported(rows: Iterable[Row], now: float, retention_days: int) -> dict[
     """By day of the window, the oldest first: installations whose latest report came then."""
     today = int(now) // DAY
     by_day: Counter[int] = Counter()
-    for _, expiry, _, count in rows:
-        if expiry is not None:
-            # A report is forgotten at the midnight that ends the last of its days. One from a
-            # day that has not begun (the clock went back) counts as today's.
-            by_day[min(int(expiry) // DAY - 1 - retention_days, today)] += count
+    for row in rows:
+        day = day_of(row, retention_days)
+        if day is not None:
+            # One from a day that has not begun (the clock went back) counts as today's.
+            by_day[min(day, today)] += row.size
     days = range(today - retention_days, today + 1)
     return {iso(day * DAY)[:10]: by_day[day] for day in days}
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.http import parse_etags
 from django.views import View
 
-from collector import badges, docs, reports, stats
+from collector import badges, docs, history, reports, stats
 from collector.cache import CacheFull, TooManyValues, Unavailable, records
 from collector.conf import DAY, MAX_BODY, conf
 
@@ -150,6 +150,18 @@ class Stats(Endpoint):
         filters = stats.Filters.parse(dict(request.GET.lists()))
         response = answer(stats.current(filters), headers={"Access-Control-Allow-Origin": "*"})
         return unless_known(request, response)
+
+
+class History(Endpoint):
+    """The days that are over, as JSON or CSV."""
+
+    csv = False
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        past = history.current()
+        response = HttpResponse(history.to_csv(past), "text/csv") if self.csv else answer(past)
+        response["Access-Control-Allow-Origin"] = "*"
+        return unless_known(request, with_length(response))
 
 
 class Badge(Endpoint):

@@ -39,6 +39,9 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
             description="Whole UTC days a report counts after the day it came",
         ),
     ] = 7
+    history_days: Annotated[
+        int, Meta(ge=0, le=90, description="Days of which one aggregate is kept; 0: none")
+    ] = 90
     min_group: Annotated[
         int,
         Meta(ge=1, description="A value that fewer installations report is not listed by name"),

@@ -34,7 +34,12 @@ CACHES = {
         "BACKEND": "collector.cache.memory.MemoryCache",
         "LOCATION": "records",
         "TIMEOUT": ENV.retention_days * DAY,
-        "OPTIONS": {"GRANULARITY": DAY, "MAX_ENTRIES": ENV.max_instances},
+        "OPTIONS": {
+            "GRANULARITY": DAY,
+            "MAX_ENTRIES": ENV.max_instances,
+            "HISTORY": ENV.history_days,
+            "SUMMARY": "collector.history.closing",
+        },
     },
 }
 

@@ -1,16 +1,17 @@
 """What the cache backends share: options, the rounding of expiry, refusals, the tally's rows."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from collector.conf import MAX_ENTRIES, MAX_VALUES
 
-OPTIONS = {"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES"}
+OPTIONS = {"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES", "HISTORY", "SUMMARY"}
 
 
 class CacheFull(Exception):
@@ -40,12 +41,14 @@ class Row(NamedTuple):
 class TallyCache(BaseCache):
     """A cache that also counts its live values.
 
-    Beyond BaseCache it has `put`, `tally`, `since` and `free_expired`, and three OPTIONS:
+    Beyond BaseCache it has `put`, `tally`, `history`, `since` and `free_expired`, and OPTIONS:
 
     - GRANULARITY, seconds: expiry is rounded up to the next multiple, strictly after. With 86400
       every key ends at a UTC midnight. None, zero and negative timeouts are left alone.
     - MAX_ENTRIES: live keys; a further new one raises CacheFull. Nothing is ever culled.
     - MAX_VALUES: distinct live values besides None; a further one raises TooManyValues.
+    - HISTORY: multiples of GRANULARITY of which `history` keeps what SUMMARY made; 0: none.
+    - SUMMARY: dotted path of a function of the closing tally and the start of its period.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -54,6 +57,8 @@ class TallyCache(BaseCache):
         self.granularity = _whole_number(options, "GRANULARITY", 0)
         self.max_entries = _whole_number(options, "MAX_ENTRIES", MAX_ENTRIES)
         self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
+        self.kept = _whole_number(options, "HISTORY", 0) if self.granularity else 0
+        self.summary: Summary = import_string(options["SUMMARY"]) if self.kept else lambda *_: None
 
     @property
     def since(self) -> float:
@@ -77,6 +82,15 @@ class TallyCache(BaseCache):
         """The live keys, counted: one row for each value, expiry and `renewed` that has any.
 
         `renewed` is true of a key that was set again with a later expiry while it was live.
+        """
+        raise NotImplementedError
+
+    def history(self) -> dict[int, Any]:
+        """What SUMMARY made of the tally as it stood at the end of each past period.
+
+        By the period's start, POSIX seconds, the oldest first. The first to use the cache in a new
+        period sets the old one's tally aside before anything changes; a period in which nobody
+        used it, or nothing ran, is missing.
         """
         raise NotImplementedError
 
@@ -136,6 +150,9 @@ class TallyCache(BaseCache):
 
     async def aincr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
         return await sync_to_async(self.incr)(key, delta, version)
+
+
+Summary = Callable[[list[Row], int], Any]
 
 
 def _whole_number(options: Mapping[str, Any], name: str, default: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache.base import OPTIONS, CacheFull, Row, TallyCache, TooManyValues
+from collector.cache.base import OPTIONS, CacheFull, Row, Summary, TallyCache, TooManyValues
 
 # A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
 # are far beyond chance (a million keys collide with probability 4e-25).
@@ -52,8 +52,11 @@ class Group:
 class Store:
     """The keys of one LOCATION. Callers hold `lock`; expiry is POSIX seconds, infinity: never."""
 
-    def __init__(self) -> None:
+    def __init__(self, period: int = 0, kept: int = 0, summary: Summary | None = None) -> None:
         self.lock = Lock()
+        self.period = period  # seconds; what `closed` has of `kept` of them, `summary` made
+        self.kept = kept
+        self.summary = summary
         self.clear()
 
     def clear(self) -> None:
@@ -65,6 +68,8 @@ class Store:
         self.expiries: list[float] = []  # a heap; may name an expiry that has no group any more
         self.values: dict[bytes, int] = {}  # live keys of each value but None
         self.live = 0
+        self.closed: dict[int, Any] = {}  # by the start of a period
+        self.began = self._start(self.since)
 
     def digest(self, key: str) -> bytes:
         """What a key is kept as."""
@@ -123,6 +128,8 @@ class Store:
 
         Freeing copies what is live, so it is put off until it pays; with `free` it is done now.
         """
+        if self.kept and self._start(now) != self.began:
+            self._turn(self._start(now))
         while self.expiries and self.expiries[0] <= now:
             for group in self.groups.pop(heapq.heappop(self.expiries), {}).values():
                 self._forget_value(group.value, group.count)
@@ -131,6 +138,30 @@ class Store:
         expired = len(self.keys) - self.live
         if expired and (free or expired * 2 > self.live):
             self.keys = {digest: group for digest, group in self.keys.items() if group.count}
+
+    def rows(self) -> list[Row]:
+        """The groups, each with its value as a copy of its own."""
+        values = {value: pickle.loads(value) for value in (NONE, *self.values)}
+        return [
+            Row(values[group.value], _shown(group.expiry), group.renewed, group.count)
+            for groups in self.groups.values()
+            for group in groups.values()
+        ]
+
+    def _start(self, moment: float) -> int:
+        """The start of the period of a moment."""
+        return int(moment // self.period) * self.period if self.period else 0
+
+    def _turn(self, start: int) -> None:
+        """Set the closing tally of the period aside and begin another.
+
+        When the clock goes back, what was not over is not closed.
+        """
+        if start > self.began and self.summary:
+            self.closed[self.began] = self.summary(self.rows(), self.began)
+            oldest = start - self.kept * self.period
+            self.closed = {day: kept for day, kept in self.closed.items() if day >= oldest}
+        self.began = start
 
     def _fits(self, value: bytes, old: Group | None, max_values: int) -> bool:
         """Whether a key that leaves `old` may take this value."""
@@ -172,7 +203,7 @@ class MemoryCache(TallyCache):
         super().__init__(params)
         if unknown := params.get("OPTIONS", {}).keys() - OPTIONS:
             raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {sorted(OPTIONS)}.")
-        self._store = _stores.setdefault(name, Store())
+        self._store = _stores.setdefault(name, Store(self.granularity, self.kept, self.summary))
 
     @property
     def since(self) -> float:
@@ -286,16 +317,12 @@ class MemoryCache(TallyCache):
     def tally(self) -> list[Row]:
         with self._store.lock:
             self._store.expire(time.time())
-            rows = [
-                (group.value, group.expiry, group.renewed, group.count)
-                for groups in self._store.groups.values()
-                for group in groups.values()
-            ]
-        values = {value: pickle.loads(value) for value, *_ in rows}
-        return [
-            Row(values[value], _shown(expiry), renewed, count)
-            for value, expiry, renewed, count in rows
-        ]
+            return self._store.rows()
+
+    def history(self) -> dict[int, Any]:
+        with self._store.lock:
+            self._store.expire(time.time())
+            return dict(sorted(self._store.closed.items()))
 
     def free_expired(self) -> None:
         with self._store.lock:

@@ -100,6 +100,11 @@ class Server:
         return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
 
     @property
+    def address(self):
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
     def master(self):
         """The process id of gunicorn's master, the first process that printed."""
         return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])

@@ -42,13 +42,16 @@ def digests(inverted):
 def count_live(wanted):
     """How many live strings and buffers are wanted, out of all that can be reached."""
     gc.collect()
-    seen, waiting, found = set(), gc.get_objects(), 0
+    # What was seen is held, so that no other object gets its id meanwhile.
+    seen, waiting, found = {}, gc.get_objects(), 0
     while waiting:
         thing = waiting.pop()
         if id(thing) in seen:
             continue
-        seen.add(id(thing))
+        seen[id(thing)] = thing
         waiting += gc.get_referents(thing)
+        if isinstance(thing, dict):
+            waiting += thing  # its referents leave out keys that are strings
         if isinstance(thing, (str, bytes, bytearray, io.BytesIO)):
             found += wanted(contents(thing))
     return found

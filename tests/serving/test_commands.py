@@ -83,6 +83,23 @@ def test_the_receiver_prints_what_is_sent():
     assert body.decode() in printed
 
 
+def test_the_job_that_keeps_history_adds_a_day(start, tmp_path):
+    needs("curl", "curl")
+    server = start(
+        "-c", "tests/serving/instrumented.conf.py", wsgi="tests.serving.instrumented"
+    ).wait_until_ready()
+    server.post({"id": ID, "version": {"app": "1", "sha": "x"}})
+    server.request("POST", "/instrument/forward", "1")
+    (job,) = [block for block in blocks("How do I ask it?") if "history.csv" in block]
+    job = job.replace("/srv/history", str(tmp_path)).replace("127.0.0.1:8000", server.address)
+    git = "git init -q; git config user.name x; git config user.email x@example.org;"
+    yesterday = 'date() { [ "$*" = "-u -d yesterday +%F" ] && echo 2026-03-10; };'
+    run(f"cd {tmp_path}; {git} {yesterday} set -e; {job}")
+    kept = run(f"cd {tmp_path}; git show HEAD:history.csv")
+    assert kept.startswith("2026-03-10,instances,,1\n")
+    assert kept.count("\n") == 8
+
+
 @pytest.fixture
 def clone(tmp_path):
     """What a clone has in which the README's first command was run."""

@@ -8,9 +8,12 @@ import pytest
 
 
 @pytest.fixture
-def instrumented(start):
+def instrumented(start, request):
     server = start(
-        "-c", "tests/serving/instrumented.conf.py", wsgi="tests.serving.instrumented"
+        "-c",
+        "tests/serving/instrumented.conf.py",
+        wsgi="tests.serving.instrumented",
+        **getattr(request, "param", {}),
     ).wait_until_ready()
 
     def ask(name, argument=""):
@@ -35,6 +38,9 @@ def test_the_search_finds_what_is_kept(instrumented):
     report(instrumented, str(uuid4()))
     assert holders(instrumented, "version-of-one") >= 1
     assert holders(instrumented, "version-of-none") == 0
+    instrumented.ask("forward", 8)
+    assert instrumented.request("GET", "/stats/history").status == 200
+    assert holders(instrumented, "version-of-one") >= 1  # counted in the aggregate of its day
 
 
 def test_no_live_object_holds_the_id(instrumented):
@@ -59,6 +65,7 @@ def test_forgetting_leaves_neither_digest_nor_version(instrumented):
     assert holders(instrumented, "version-of-one") == 0
 
 
+@pytest.mark.parametrize("instrumented", [{"HISTORY_DAYS": "0"}], indirect=True)
 def test_expiry_leaves_neither_on_a_server_that_nobody_visits(instrumented):
     id = str(uuid4())
     report(instrumented, id)
