@@ -13,6 +13,7 @@ MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwis
 MAX_VALUES = 10_000  # distinct live values of a cache, likewise
 MAX_BODY = 4096  # bytes of a request's body
 MAX_LISTED = 200  # values of a breakdown that are listed by name
+MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
 MAX_FILTERS = 20  # values of one filter
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from collector import badges, reports, stats
+from collector import badges, filters, reports, stats
+from collector import history as past
 from collector.cache import Row
 from collector.conf import DAY, conf
 
@@ -63,8 +64,7 @@ def filtered() -> str:
 
 def history() -> str:
     """The past of a server that started today."""
-    since = stats.iso(DAY_OF_REPORT * DAY + 8 * 3600)
-    return _compact({"since": since, "history_days": conf.history_days, "days": []})
+    return _compact(past.numbers(_snapshot()))
 
 
 def badge() -> str:
@@ -95,9 +95,13 @@ def _expiry() -> int:
 
 
 def _numbers(query: dict[str, list[str]] | None = None) -> dict[str, Any]:
-    rows = [Row(_version(), _expiry(), False, 1)]
+    return stats.numbers(_snapshot(), filters.parse(query or {}))
+
+
+def _snapshot() -> stats.Snapshot:
     since = DAY_OF_REPORT * DAY + 8 * 3600
-    return stats.numbers(rows, since, since + 60, stats.Filters.parse(query or {}))
+    rows = [Row(_version(), _expiry(), False, 1)]
+    return stats.Snapshot(rows, {}, since, since + 60, stats.rules_in_force())
 
 
 def _compact(content: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ Each rule takes a raw value, "" for one that is missing, and is remembered for t
 import re
 from functools import lru_cache
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 NO_RELEASE = ""
 X86, ARM64, ARM32, OTHER = "64-bit x86", "64-bit ARM", "32-bit ARM", "other"
@@ -36,10 +36,7 @@ def release(app: str) -> str:
     found = _RELEASE.match(app)
     if not found or app[found.end() :][:1].isalnum():
         return NO_RELEASE
-    try:
-        version = Version(found[1])
-    except InvalidVersion:
-        return NO_RELEASE
+    version = Version(found[1])
     numbers = [*version.release, 0, 0][: max(3, len(version.release))]
     while len(numbers) > 3 and not numbers[-1]:
         numbers.pop()

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from collector import stats
-from collector.cache import Row, records
+from collector.cache import Row
 from collector.conf import DAY, conf
-from collector.reports import COUNTED
+from collector.dimensions import RAW, Rules
 
 # A closing tally as it is kept: what is hidden or in a small group is left out when it is read,
 # by the rules that are in force then.
-KEEP_ALL = stats.Rules()
+KEEP_ALL = Rules()
 TOTALS = ("instances", "established", "reported")
 
 
@@ -21,15 +21,14 @@ def closing(rows: list[Row], start: int) -> dict[str, Any]:
     day = start // DAY
     kept = stats.summary(rows, KEEP_ALL)
     reported = sum(row.size for row in rows if stats.day_of(row, conf.retention_days) == day)
-    names = ("instances", "established", *COUNTED.values())
+    names = ("instances", "established", *(raw.breakdown for raw in RAW))
     return {"reported": reported, **{name: kept[name] for name in names}}
 
 
-def current() -> dict[str, Any]:
+def numbers(taken: stats.Snapshot) -> dict[str, Any]:
     """The days that are over, the oldest first, under the rules in force, and since when."""
-    cache = records()
-    days = [point(start, kept) for start, kept in cache.history().items()]
-    return {"since": stats.iso(cache.since), "history_days": conf.history_days, "days": days}
+    days = [point(start, kept, taken.rules) for start, kept in taken.history.items()]
+    return {"since": stats.iso(taken.since), "history_days": conf.history_days, "days": days}
 
 
 def to_csv(history: Mapping[str, Any]) -> str:
@@ -45,7 +44,7 @@ def to_csv(history: Mapping[str, Any]) -> str:
 def _lines(day: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
     for total in TOTALS:
         yield day["date"], total, "", day[total]
-    for breakdown in COUNTED.values():
+    for breakdown in (raw.breakdown for raw in RAW):
         for name, count in day[breakdown].items():
             yield day["date"], breakdown, _harmless(name), count
         yield day["date"], f"other {breakdown}", "", day["others"][breakdown]
@@ -56,13 +55,9 @@ def _harmless(name: str) -> str:
     return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
-def point(start: int, kept: Mapping[str, Any]) -> dict[str, Any]:
-    """A day as it is shown."""
-    rules = stats.rules()
-    listed = {
-        breakdown: stats.listing(field, kept[breakdown], rules)
-        for field, breakdown in COUNTED.items()
-    }
-    others = {name: kept["instances"] - sum(counts.values()) for name, counts in listed.items()}
+def point(start: int, kept: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """A day as it is told."""
     totals = {name: kept[name] for name in TOTALS}
+    listed = {raw.breakdown: stats.listing(raw, kept[raw.breakdown], rules) for raw in RAW}
+    others = stats.others(kept["instances"], listed)
     return {"date": stats.iso(start)[:10], **totals, **listed, "others": others}

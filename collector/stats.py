@@ -1,99 +1,163 @@
-"""From a tally to numbers: breakdowns, filters, and what is not listed by name.
+"""From a tally to numbers.
 
-Nothing here knows of requests or of the cache: it takes the rows of a tally and a moment.
+Nothing here knows of requests: it takes the rows of a tally, a moment, filters and rules.
 """
 
-import re
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from collector.cache import Row, records
-from collector.conf import DAY, MAX_FILTERS, MAX_LISTED, conf
-from collector.reports import COUNTED, Refusal
+from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
+from collector.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
+from collector.filters import NO_FILTERS, Filters, select
+from collector.folding import NO_RELEASE, order
 
-# One filtered field: the exact names, and the beginnings of names.
-Names = tuple[frozenset[str], tuple[str, ...]]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What may be listed by name."""
-
-    min_group: int = 1
-    hide: Mapping[str, str] | None = None  # by field, a regular expression
-
-    def hides(self, field: str, name: str) -> bool:
-        """Whether the operator hides this value."""
-        pattern = (self.hide or {}).get(field)
-        return bool(pattern and re.search(pattern, name))
+PERCENT = 95  # of the installations on a release run at least the one that is told
+MEMOS = 64  # answers remembered with a snapshot
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Filters:
-    """Which installations to count: by field, names or beginnings of names; none: all."""
+class Snapshot:
+    """The rows of a tally at a moment; all surfaces take their numbers from one."""
 
-    names: Mapping[str, Names]
+    rows: Sequence[Row]
+    history: Mapping[int, Any]
+    since: float  # when counting began, POSIX seconds
+    now: float
+    rules: Rules
+    memo: dict[Hashable, Any] = field(default_factory=dict)
 
-    @classmethod
-    def parse(cls, query: Mapping[str, Sequence[str]]) -> "Filters":
-        """Filters from the values of each parameter; a final `*` makes a prefix.
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns, made once for this snapshot."""
+        if key not in self.memo:
+            if len(self.memo) >= MEMOS:
+                self.memo.clear()
+            self.memo[key] = make()
+        made: T = self.memo[key]
+        return made
 
-        Raises Refusal for more than MAX_FILTERS values of a field; other parameters are ignored.
-        """
-        names = {}
-        for field in COUNTED:
-            given = query.get(field, ())
-            if len(given) > MAX_FILTERS:
-                raise Refusal(f"{field} is given more than {MAX_FILTERS} times; use fewer.", field)
-            if given:
-                exact = frozenset(name for name in given if not name.endswith("*"))
-                prefixes = tuple(name[:-1] for name in given if name.endswith("*"))
-                names[field] = (exact, prefixes)
-        return cls(names)
-
-    def __bool__(self) -> bool:
-        return bool(self.names)
-
-    def match(self, version: Mapping[str, str | None]) -> bool:
-        """Whether each filtered field has one of its names."""
-        return all(
-            (name := version[field] or "") in exact or name.startswith(prefixes)
-            for field, (exact, prefixes) in self.names.items()
-        )
+    @property
+    def instances(self) -> int:
+        """How many installations are live."""
+        return sum(row.size for row in self.rows)
 
 
-NO_FILTERS = Filters({})
+_latest: tuple[Hashable, Snapshot] | None = None
+_taking = threading.Lock()
 
 
-def current(filters: Filters = NO_FILTERS) -> dict[str, Any]:
-    """The statistics at this moment, in the order and form of `/stats`."""
-    now = time.time()
-    return numbers(records().tally(), records().since, now, filters)
+def snapshot() -> Snapshot:
+    """The numbers at this moment: the last snapshot, if nothing changed and the day is the same."""
+    global _latest  # noqa: PLW0603  the one memory of the last snapshot
+    cache, now, rules = records(), time.time(), rules_in_force()
+    with _taking:
+        state = (id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide))
+        if _latest is None or _latest[0] != state:
+            taken = Snapshot(cache.tally(), cache.history(), cache.since, now, rules)
+            _latest = (state, taken)
+        return _latest[1]
 
 
-def numbers(
-    rows: Sequence[Row], since: float, now: float, filters: Filters = NO_FILTERS
-) -> dict[str, Any]:
-    """The statistics of a tally at a moment; `since` is when it began. Both are POSIX seconds."""
-    told = rules()
-    rows = select(rows, filters, told)
+def rules_in_force() -> Rules:
+    """What may be told by name, by the settings."""
+    return Rules(conf.min_group, conf.hide)
+
+
+def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> dict[str, Any]:
+    """The statistics of a snapshot, in the order and form of `/stats`."""
+    rows = select(taken.rows, filters, taken.rules)
     return {
-        **summary(rows, told),
-        "since": iso(since),
-        "warming_up": not has_listened_a_whole_day(since, now),
+        **summary(rows, taken.rules),
+        "since": iso(taken.since),
+        "warming_up": not has_listened_a_whole_day(taken.since, taken.now),
         "window_days": conf.retention_days,
-        "last_reported": last_reported(rows, now, conf.retention_days),
+        "last_reported": last_reported(rows, taken.now, conf.retention_days),
     }
 
 
-def rules() -> Rules:
-    """The rules in force."""
-    return Rules(conf.min_group, conf.hide)
+def summary(rows: Iterable[Row], rules: Rules) -> dict[str, Any]:
+    """The counts of the rows: all, by each field as sent and folded, and the established."""
+    total = established = 0
+    versions: dict[int, tuple[Any, int]] = {}  # rows share the object of a value
+    for value, _, renewed, size in rows:
+        total += size
+        established += size if renewed else 0
+        versions[id(value)] = (value, versions.get(id(value), (value, 0))[1] + size)
+    counts = {raw.field: _count(raw, versions.values()) for raw in RAW}
+    listed = {raw.breakdown: listing(raw, counts[raw.field], rules) for raw in RAW}
+    return {
+        "instances": total,
+        **listed,
+        "others": others(total, listed),
+        "established": established,
+        "folded": folded(total, counts, rules),
+    }
+
+
+def folded(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) -> dict[str, Any]:
+    """The counts by release, repository and family, from those by field."""
+    folds = {fold: _fold(fold, counts[fold.field], rules) for fold in FOLDED}
+    del folds[RELEASE][NO_RELEASE]  # a Counter does not mind if there are none
+    listed = {fold.breakdown: listing(fold, folds[fold], rules) for fold in FOLDED}
+    listed["releases"] = dict(
+        sorted(listed["releases"].items(), key=lambda item: order(item[0]), reverse=True)
+    )
+    apart = {app: n for app, n in counts["app"].items() if RELEASE.fold(app) == NO_RELEASE}
+    listed["not_releases"] = listing(RAW[0], apart, rules)
+    on_releases = sum(listed["releases"].values())
+    at_least = cumulated(listed["releases"])
+    rest = others(total, {fold.breakdown: listed[fold.breakdown] for fold in FOLDED})
+    rest["releases"] -= sum(listed["not_releases"].values())
+    return {
+        **listed,
+        "others": rest,
+        "at_least": at_least,
+        "on_releases": on_releases,
+        f"{PERCENT}_percent_run_at_least": next(
+            (name for name, n in at_least.items() if n * 100 >= PERCENT * on_releases), None
+        ),
+    }
+
+
+def cumulated(releases: Mapping[str, int]) -> dict[str, int]:
+    """How many run at least each release, of those on a release that is listed; newest first."""
+    sums, running = {}, 0
+    for name, count in releases.items():
+        running += count
+        sums[name] = running
+    return sums
+
+
+def listing(dimension: Dimension, counts: Mapping[str, int], rules: Rules) -> dict[str, int]:
+    """The names that are told, the most frequent first.
+
+    At most MAX_LISTED, and no more than fit into MAX_NAMES bytes: no name is that long by chance.
+    """
+    told = [
+        (name, count)
+        for name, count in counts.items()
+        if count >= rules.min_group and not rules.hides(dimension, name)
+    ]
+    told.sort(key=lambda item: (-item[1], item[0]))
+    listed, room = {}, MAX_NAMES
+    for name, count in told[:MAX_LISTED]:
+        room -= len(name) + name.count('"') + name.count("\\") + 12
+        if room < 0:
+            break
+        listed[name] = count
+    return listed
+
+
+def others(total: int, listed: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """By breakdown, how many of all are not listed by name."""
+    return {breakdown: total - sum(names.values()) for breakdown, names in listed.items()}
 
 
 def day_of(row: Row, retention_days: int) -> int | None:
@@ -102,58 +166,6 @@ def day_of(row: Row, retention_days: int) -> int | None:
     A report is forgotten at the midnight that ends the last of its days.
     """
     return None if row.expiry is None else int(row.expiry) // DAY - 1 - retention_days
-
-
-def instances() -> int:
-    """How many installations are live at this moment."""
-    return sum(row.size for row in records().tally())
-
-
-def select(rows: Sequence[Row], filters: Filters, rules: Rules) -> Sequence[Row]:
-    """The rows that the filters match.
-
-    With a minimum group, the matches are grouped by the filtered fields, and a group below the
-    minimum is left out, as is a hidden value: else a filter would tell what is not listed.
-    """
-    if not filters:
-        return rows
-    matches = [row for row in rows if row.value is not None and filters.match(row.value)]
-    groups: Counter[tuple[str, ...]] = Counter()
-    for row in matches:
-        groups[_group(row, filters)] += row.size
-    told = {
-        group
-        for group, count in groups.items()
-        if count >= rules.min_group
-        and not any(rules.hides(*pair) for pair in zip(filters.names, group, strict=True))
-    }
-    return [row for row in matches if _group(row, filters) in told]
-
-
-def summary(rows: Iterable[Row], rules: Rules) -> dict[str, Any]:
-    """The counts of the rows: all, by each field, and those that reported on two days."""
-    total = established = 0
-    counts: dict[str, Counter[str]] = {field: Counter() for field in COUNTED}
-    for value, _, renewed, count in rows:
-        total += count
-        established += count if renewed else 0
-        if value is not None:
-            for field, counter in counts.items():
-                counter[value[field] or ""] += count
-    listed = {COUNTED[field]: listing(field, counts[field], rules) for field in COUNTED}
-    others = {breakdown: total - sum(names.values()) for breakdown, names in listed.items()}
-    return {"instances": total, **listed, "others": others, "established": established}
-
-
-def listing(field: str, counts: Mapping[str, int], rules: Rules) -> dict[str, int]:
-    """The values of a field that are listed by name, the most frequent first."""
-    told = [
-        (name, count)
-        for name, count in counts.items()
-        if count >= rules.min_group and not rules.hides(field, name)
-    ]
-    told.sort(key=lambda item: (-item[1], item[0]))
-    return dict(told[:MAX_LISTED])
 
 
 def last_reported(rows: Iterable[Row], now: float, retention_days: int) -> dict[str, int]:
@@ -181,5 +193,17 @@ def iso(moment: float) -> str:
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _group(row: Row, filters: Filters) -> tuple[str, ...]:
-    return tuple(row.value[field] or "" for field in filters.names)
+def _count(raw: Dimension, versions: Iterable[tuple[Any, int]]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for version, size in versions:
+        if version is not None:
+            counts[version[raw.field] or ""] += size
+    return counts
+
+
+def _fold(fold: Dimension, counts: Mapping[str, int], rules: Rules) -> Counter[str]:
+    names: Counter[str] = Counter()
+    for raw, size in counts.items():
+        if not rules.hides(fold, raw):
+            names[fold.fold(raw)] += size
+    return names

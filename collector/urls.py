@@ -9,7 +9,7 @@ urlpatterns = [
     path("forget", views.Forget.as_view(), name="forget"),
     re_path(r"^stats(?:/|\.json)?$", views.Stats.as_view(), name="stats"),
     re_path(r"^stats/history(?:/|\.json)?$", views.History.as_view(), name="history"),
-    path("stats/history.csv", views.History.as_view(csv=True), name="history-csv"),
+    path("stats/history.csv", views.HistoryCsv.as_view(), name="history-csv"),
     re_path(r"^badge/?$", views.Badge.as_view(), name="badge"),
     path("badge.json", views.BadgeJson.as_view(), name="badge-json"),
     re_path(r"^docs/?$", views.Docs.as_view(), name="docs"),

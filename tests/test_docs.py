@@ -1,12 +1,12 @@
+import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
-from collector import docs
+from collector import docs, examples
 from collector.conf import Conf
 from collector.reports import COUNTED, FIELDS
-from collector.stats import NO_FILTERS, numbers
 
 
 class Page(HTMLParser):
@@ -56,7 +56,7 @@ def test_every_setting_has_its_row(page, name):
     assert len(rows) == (name != "cache")
 
 
-@pytest.mark.parametrize("key", numbers([], 0, 0, NO_FILTERS))
+@pytest.mark.parametrize("key", json.loads(examples.numbers()))
 def test_every_key_of_the_numbers_is_explained(page, key):
     assert re.search(rf"<li>.*<code>{key}</code>|and <code>{key}</code>", page)
 

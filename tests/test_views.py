@@ -11,7 +11,18 @@ from collector.conf import MAX_BODY
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 SENT = {"id": ID, "version": {"app": "1", "sha": "", "image": None, "arch": "arm"}}
-PATHS = ("/", "/forget", "/stats", "/badge", "/badge.json", "/docs", "/healthz", "/readyz")
+PATHS = (
+    "/",
+    "/forget",
+    "/stats",
+    "/stats/history",
+    "/stats/history.csv",
+    "/badge",
+    "/badge.json",
+    "/docs",
+    "/healthz",
+    "/readyz",
+)
 
 
 def limited(**options):
@@ -43,6 +54,7 @@ def test_the_numbers_come_in_the_reference_s_order(report, stats):
         "architectures",
         "others",
         "established",
+        "folded",
         "since",
         "warming_up",
         "window_days",
@@ -278,7 +290,7 @@ def test_an_unknown_path_is_refused_as_json(client, method):
 
 def test_an_error_of_ours_is_refused_as_json(client):
     client.raise_request_exception = False
-    with patch("collector.stats.current", side_effect=ZeroDivisionError):
+    with patch("collector.stats.numbers", side_effect=ZeroDivisionError):
         response = client.get("/stats")
     assert response.status_code == 500
     assert "error" in response.json()

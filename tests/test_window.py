@@ -182,7 +182,7 @@ class Window(RuleBasedStateMachine):
 
     @invariant()
     def the_numbers_are_the_model_s(self):
-        numbers = statistics.current()
+        numbers = statistics.numbers(statistics.snapshot())
         kept = self.live.values()
         apps = [record.app for record in kept]
         assert numbers["instances"] == len(self.live)

@@ -85,6 +85,10 @@ class TallyCache(BaseCache):
         """
         raise NotImplementedError
 
+    def changes(self) -> int:
+        """A number that is another one whenever `tally` or `history` may be."""
+        raise NotImplementedError
+
     def history(self) -> dict[int, Any]:
         """What SUMMARY made of the tally as it stood at the end of each past period.
 

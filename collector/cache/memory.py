@@ -52,12 +52,17 @@ class Group:
 class Store:
     """The keys of one LOCATION. Callers hold `lock`; expiry is POSIX seconds, infinity: never."""
 
-    def __init__(self, period: int = 0, kept: int = 0, summary: Summary | None = None) -> None:
+    def __init__(self) -> None:
         self.lock = Lock()
-        self.period = period  # seconds; what `closed` has of `kept` of them, `summary` made
-        self.kept = kept
-        self.summary = summary
+        self.period = 0  # seconds; what `closed` has of `kept` of them, `summary` made
+        self.kept = 0
+        self.summary: Summary | None = None
         self.clear()
+
+    def keep_history(self, period: int, kept: int, summary: Summary) -> None:
+        """Set the closing tally of so many periods aside, as the summary makes it."""
+        self.period, self.kept, self.summary = period, kept, summary
+        self.began = self._start(time.time())
 
     def clear(self) -> None:
         """Forget everything, the secret of the digests included, and begin to count anew."""
@@ -68,6 +73,7 @@ class Store:
         self.expiries: list[float] = []  # a heap; may name an expiry that has no group any more
         self.values: dict[bytes, int] = {}  # live keys of each value but None
         self.live = 0
+        self.changes = getattr(self, "changes", 0) + 1
         self.closed: dict[int, Any] = {}  # by the start of a period
         self.began = self._start(self.since)
 
@@ -99,6 +105,7 @@ class Store:
         self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
     ) -> None:
         """Put a key, new or live in `old`, into the group that it now belongs to."""
+        self.changes += 1
         if old is not None:
             self._leave(old)
         at_expiry = self.groups.get(expiry)
@@ -121,6 +128,7 @@ class Store:
             return False
         self._leave(old)
         del self.keys[digest]
+        self.changes += 1
         return True
 
     def expire(self, now: float, *, free: bool = False) -> None:
@@ -131,6 +139,7 @@ class Store:
         if self.kept and self._start(now) != self.began:
             self._turn(self._start(now))
         while self.expiries and self.expiries[0] <= now:
+            self.changes += 1
             for group in self.groups.pop(heapq.heappop(self.expiries), {}).values():
                 self._forget_value(group.value, group.count)
                 self.live -= group.count
@@ -162,6 +171,7 @@ class Store:
             oldest = start - self.kept * self.period
             self.closed = {day: kept for day, kept in self.closed.items() if day >= oldest}
         self.began = start
+        self.changes += 1
 
     def _fits(self, value: bytes, old: Group | None, max_values: int) -> bool:
         """Whether a key that leaves `old` may take this value."""
@@ -203,7 +213,10 @@ class MemoryCache(TallyCache):
         super().__init__(params)
         if unknown := params.get("OPTIONS", {}).keys() - OPTIONS:
             raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {sorted(OPTIONS)}.")
-        self._store = _stores.setdefault(name, Store(self.granularity, self.kept, self.summary))
+        self._store = _stores.setdefault(name, Store())
+        with self._store.lock:
+            if self._store.period != self.granularity or self._store.kept != self.kept:
+                self._store.keep_history(self.granularity, self.kept, self.summary)
 
     @property
     def since(self) -> float:
@@ -318,6 +331,11 @@ class MemoryCache(TallyCache):
         with self._store.lock:
             self._store.expire(time.time())
             return self._store.rows()
+
+    def changes(self) -> int:
+        with self._store.lock:
+            self._store.expire(time.time())
+            return self._store.changes
 
     def history(self) -> dict[int, Any]:
         with self._store.lock:

@@ -583,3 +583,56 @@ class TallyContract(PlainCacheContract):
         assert async_to_sync(cache.aincr)("n") == 2
         assert async_to_sync(cache.adecr)("n") == 1
         assert_tally(cache, (1, NOW + 10, False, 1))
+
+    # Changes and history
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda cache: cache.set("new", 1, 10),
+            lambda cache: cache.set("a", "red", 20),
+            lambda cache: cache.set("a", "blue", 10),
+            lambda cache: cache.touch("a", 20),
+            lambda cache: cache.delete("a"),
+            lambda cache: cache.clear(),
+        ],
+    )
+    def test_a_change_changes_the_number_of_changes(self, cache, change):
+        cache.set("a", "red", 10)
+        before = cache.changes()
+        change(cache)
+        assert cache.changes() != before
+
+    def test_expiry_is_a_change(self, cache, clock):
+        cache.set("a", "red", 10)
+        before = cache.changes()
+        clock.shift(10)
+        assert cache.changes() != before
+
+    def test_reading_is_no_change(self, cache):
+        cache.set("a", "red", 10)
+        before = cache.changes()
+        cache.get("a")
+        cache.tally()
+        cache.history()
+        assert cache.changes() == before
+
+    def test_the_closing_tally_is_set_aside_before_anything_changes(self, clock):
+        cache = self.limited(GRANULARITY=DAY, HISTORY=2, SUMMARY=f"{__name__}.sizes")
+        cache.set("a", "red", 1)
+        clock.shift(DAY)
+        start = int(NOW // DAY) * DAY
+        cache.set("a", "blue", 1)
+        assert cache.history() == {start: {"red": 1}}
+        for _ in range(3):
+            clock.shift(DAY)
+            cache.set("a", "blue", 1)
+        assert list(cache.history()) == [start + 2 * DAY, start + 3 * DAY]
+        cache.clear()
+        assert cache.history() == {}
+
+
+def sizes(rows: list[Any], start: int) -> dict[Any, int]:
+    """A summary."""
+    assert start % DAY == 0
+    return {row.value: row.size for row in rows}

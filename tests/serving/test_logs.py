@@ -171,6 +171,6 @@ def test_an_error_of_ours_is_told_by_its_place(start):
     server.stop()
     lines = server.output[began:]
     assert_nobody_is_in(lines, "127.0.0.77")
-    assert "requests failed in the application, ValueError at views.py:" in lines
+    assert "requests failed in the application, ValueError at numbers.py:" in lines
     assert "requests failed in the server, ValueError at failing.py:" in lines
     assert "error lines of gevent, withheld, ValueError at failing.py:" in lines

@@ -1,4 +1,4 @@
-"""HTTP: each view reads a request, asks one module, and writes one answer."""
+"""What the views share: refusals as JSON, answers with their length, and what a client has."""
 
 import time
 from hashlib import blake2b
@@ -6,15 +6,14 @@ from typing import Any, cast
 
 import msgspec
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.request import UnreadablePostError
-from django.urls import reverse
 from django.utils.http import parse_etags
 from django.views import View
 
-from collector import badges, docs, history, reports, stats
-from collector.cache import CacheFull, TooManyValues, Unavailable, records
-from collector.conf import DAY, MAX_BODY, conf
+from collector.cache import CacheFull, Unavailable
+from collector.conf import DAY, MAX_BODY
+from collector.reports import Refusal
 
 
 class Failure(Exception):
@@ -33,7 +32,7 @@ class Endpoint(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
-        except reports.Refusal as refusal:
+        except Refusal as refusal:
             response = error(400, refusal.problem, refusal.field)
         except Failure as failure:
             response = error(failure.status, failure.problem, headers=failure.headers)
@@ -85,6 +84,8 @@ def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     # A proxy that compresses makes the tag weak; the numbers under it are the same.
     if any(tag.removeprefix("W/") in (etag, "*") for tag in known):
         response = HttpResponseNotModified(headers=kept(response))
+    else:
+        with_length(response)
     response["ETag"] = etag
     response["Cache-Control"] = "no-cache"
     return response
@@ -115,116 +116,7 @@ def json_body(request: HttpRequest) -> bytes:
     return body
 
 
-class Root(Endpoint):
-    """Takes reports; a browser that visits is sent to the docs."""
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        report = reports.parse(json_body(request))
-        stored: dict[str, str | None] | None = report.version
-        try:
-            forgotten_at = records().put(report.id, stored)
-        except TooManyValues:
-            stored = None
-            forgotten_at = records().put(report.id, stored)
-        receipt = {"stored": stored, "forgotten_at": forgotten_at and stats.iso(forgotten_at)}
-        return answer(receipt, 201)
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        where = conf.docs_url or reverse("docs")
-        response = HttpResponseRedirect(where, content=docs.welcome(where))
-        return with_length(response)
-
-
-class Forget(Endpoint):
-    """Erases the installation whose id is sent; the answer is the same if it was never here."""
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        records().delete(reports.parse_forget(json_body(request)))
-        return HttpResponse(status=204)
-
-
-class Stats(Endpoint):
-    """The numbers."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        filters = stats.Filters.parse(dict(request.GET.lists()))
-        response = answer(stats.current(filters), headers={"Access-Control-Allow-Origin": "*"})
-        return unless_known(request, response)
-
-
-class History(Endpoint):
-    """The days that are over, as JSON or CSV."""
-
-    csv = False
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        past = history.current()
-        response = HttpResponse(history.to_csv(past), "text/csv") if self.csv else answer(past)
-        response["Access-Control-Allow-Origin"] = "*"
-        return unless_known(request, with_length(response))
-
-
-class Badge(Endpoint):
-    """Sends a browser to the badge that shields.io draws."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        headers = {"Cache-Control": "no-cache"}
-        return with_length(HttpResponseRedirect(badges.static_url(count()), headers=headers))
-
-
-class BadgeJson(Endpoint):
-    """Describes the badge to shields.io."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, answer(badges.endpoint(count())))
-
-
-def count() -> str:
-    """The number on a badge, which never answers with an error."""
-    try:
-        return str(stats.instances())
-    except Unavailable:
-        return "unknown"
-
-
-class Docs(Endpoint):
-    """The docs, with the settings in force."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, with_length(HttpResponse(docs.page())))
-
-
-class Health(Endpoint):
-    """Alive: true of a process that answers, whatever its store does."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return answer({"status": "alive"})
-
-
-class Ready(Endpoint):
-    """Can take reports: 503 while the store is away."""
-
-    def get(self, request: HttpRequest) -> HttpResponse:
-        records().has_key("ready?")
-        return answer({"status": "ready"})
-
-
 def with_length(response: HttpResponse) -> HttpResponse:
     """The answer with its length."""
     response["Content-Length"] = str(len(response.content))
     return response
-
-
-class Failed(Endpoint):
-    """The same refusal for every method."""
-
-    status = 500
-    problem = ""
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return bodiless(request, error(self.status, self.problem))
-
-
-not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
-bad_request = Failed.as_view(status=400, problem="The request is malformed.")
-server_error = Failed.as_view(problem="The server failed; the report was not stored.")

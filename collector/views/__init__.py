@@ -1,0 +1,30 @@
+"""HTTP: each view reads a request, asks one module, and writes one answer."""
+
+from collector.views.badges import Badge, BadgeJson
+from collector.views.ingest import Forget
+from collector.views.numbers import History, HistoryCsv, Stats
+from collector.views.pages import (
+    Docs,
+    Health,
+    Ready,
+    Root,
+    bad_request,
+    not_found,
+    server_error,
+)
+
+__all__ = [
+    "Badge",
+    "BadgeJson",
+    "Docs",
+    "Forget",
+    "Health",
+    "History",
+    "HistoryCsv",
+    "Ready",
+    "Root",
+    "Stats",
+    "bad_request",
+    "not_found",
+    "server_error",
+]

@@ -1,0 +1,30 @@
+"""What installations send: a report, or the wish to be forgotten."""
+
+from django.http import HttpRequest, HttpResponse
+
+from collector import reports, stats
+from collector.cache import TooManyValues, records
+from collector.views.base import Endpoint, answer, json_body
+
+
+class Ingest(Endpoint):
+    """Takes a report; the answer is its receipt."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        report = reports.parse(json_body(request))
+        stored: dict[str, str | None] | None = report.version
+        try:
+            forgotten_at = records().put(report.id, stored)
+        except TooManyValues:
+            stored = None
+            forgotten_at = records().put(report.id, stored)
+        receipt = {"stored": stored, "forgotten_at": forgotten_at and stats.iso(forgotten_at)}
+        return answer(receipt, 201)
+
+
+class Forget(Endpoint):
+    """Erases the installation whose id is sent; the answer is the same if it was never here."""
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        records().delete(reports.parse_forget(json_body(request)))
+        return HttpResponse(status=204)

@@ -1,0 +1,53 @@
+"""The numbers, for machines. Each answer is made once for a state of the numbers."""
+
+from typing import Any
+
+import msgspec
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from collector import filters, history, stats
+from collector.views.base import Endpoint, unless_known
+
+
+class Numbers(Endpoint):
+    """A view of a snapshot: its body depends on that and on the query, and on nothing else."""
+
+    content_type = "application/json"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        taken = stats.snapshot()
+        body = taken.once((type(self), request.META["QUERY_STRING"]), lambda: self.body(taken))
+        response = HttpResponse(body, self.content_type)
+        response["Access-Control-Allow-Origin"] = "*"
+        return unless_known(request, response)
+
+    def body(self, taken: stats.Snapshot) -> bytes:
+        """The answer to this request; raises Refusal."""
+        return msgspec.json.encode(self.content(taken, self.request.GET))
+
+    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
+        """What is told, for a view whose body is JSON."""
+        raise NotImplementedError
+
+
+class Stats(Numbers):
+    """The statistics; filters narrow them."""
+
+    def content(self, taken: stats.Snapshot, query: QueryDict) -> dict[str, Any]:
+        return stats.numbers(taken, filters.parse(dict(query.lists())))
+
+
+class History(Numbers):
+    """The days that are over."""
+
+    def content(self, taken: stats.Snapshot, query: QueryDict) -> dict[str, Any]:
+        return history.numbers(taken)
+
+
+class HistoryCsv(Numbers):
+    """The same as a table."""
+
+    content_type = "text/csv"
+
+    def body(self, taken: stats.Snapshot) -> bytes:
+        return history.to_csv(history.numbers(taken)).encode()

@@ -1,0 +1,57 @@
+"""What a browser and an operator ask for."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from collector import docs
+from collector.cache import records
+from collector.conf import conf
+from collector.views.base import Endpoint, answer, bodiless, error, unless_known, with_length
+from collector.views.ingest import Ingest
+
+
+class Root(Ingest):
+    """Takes reports; a browser that visits is sent to the docs."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        where = conf.docs_url or reverse("docs")
+        return with_length(HttpResponseRedirect(where, content=docs.welcome(where)))
+
+
+class Docs(Endpoint):
+    """The docs, with the settings in force."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return unless_known(request, HttpResponse(docs.page()))
+
+
+class Health(Endpoint):
+    """Alive: true of a process that answers, whatever its store does."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return answer({"status": "alive"})
+
+
+class Ready(Endpoint):
+    """Can take reports: 503 while the store is away."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        records().has_key("ready?")
+        return answer({"status": "ready"})
+
+
+class Failed(Endpoint):
+    """The same refusal for every method."""
+
+    status = 500
+    problem = ""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return bodiless(request, error(self.status, self.problem))
+
+
+not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
+bad_request = Failed.as_view(status=400, problem="The request is malformed.")
+server_error = Failed.as_view(problem="The server failed; the report was not stored.")
