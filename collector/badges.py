@@ -1,28 +1,112 @@
-"""Badges: how many installations are live, for a README."""
+"""Badges: how many installations are live, for a README. A badge never answers with an error."""
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
+from django.template.loader import render_to_string
+
+from collector import filters, stats
+from collector.cache import Unavailable
+from collector.reports import Refusal
+
 LABEL = "instances"
+LABEL_LIMIT = 64  # characters; a longer label is cut
 COLOR = "blue"
 CACHE_SECONDS = 300  # the least that shields.io accepts
+UNKNOWN = "unknown"
+WARMING_UP = "warming up"
+
+# The names that shields.io has for colours, of which ours are its defaults.
+COLORS = {
+    "brightgreen": "#3a7d0a",
+    "green": "#5a7d02",
+    "yellow": "#8a6d0b",
+    "orange": "#b3561d",
+    "red": "#c0392b",
+    "blue": "#0067a3",
+    "grey": "#555",
+    "lightgrey": "#6b6b6b",
+}
+_HEX = re.compile(r"(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
+_NOT_PRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd]")
 
 
-def escape(text: str) -> str:
-    """A part of a static badge's path, as shields.io writes it: `-` and `_` doubled."""
-    return quote(text.replace("-", "--").replace("_", "__").replace(" ", "_"), safe="")
+@dataclass(frozen=True)
+class Badge:
+    """What a badge says."""
+
+    label: str
+    message: str
+    color: str
+    warming_up: bool = False
+
+    @property
+    def news(self) -> str:
+        """The message, and that it is too small yet."""
+        return f"{self.message}, {WARMING_UP}" if self.warming_up else self.message
 
 
-def static_url(message: str) -> str:
-    """The badge that shields.io draws."""
-    return f"https://img.shields.io/badge/{escape(LABEL)}-{escape(message)}-{COLOR}"
+def badge(query: Mapping[str, Sequence[str]]) -> Badge:
+    """The badge for a query: `label`, `color`, and the filters of the numbers."""
+    label = _NOT_PRINTABLE.sub("", _last(query, "label", LABEL))[:LABEL_LIMIT] or LABEL
+    color = _last(query, "color", COLOR).removeprefix("#")
+    if color not in COLORS and not _HEX.match(color):
+        color = COLOR
+    try:
+        taken = stats.snapshot()
+        rows = filters.select(taken.rows, filters.parse(query), taken.rules)
+    except (Unavailable, Refusal):
+        return Badge(label, UNKNOWN, color)
+    return Badge(label, str(sum(row.size for row in rows)), color, taken.warming_up)
 
 
-def endpoint(message: str) -> dict[str, str | int]:
+def static_url(shown: Badge) -> str:
+    """The static badge that shields.io draws."""
+    return "https://img.shields.io/badge/" + "-".join(
+        map(_escape, (shown.label, shown.message, shown.color))
+    )
+
+
+def endpoint(shown: Badge) -> dict[str, Any]:
     """The badge in shields.io's endpoint schema, https://shields.io/badges/endpoint-badge."""
     return {
         "schemaVersion": 1,
-        "label": LABEL,
-        "message": message,
-        "color": COLOR,
+        "label": shown.label,
+        "message": shown.news,
+        "color": shown.color,
         "cacheSeconds": CACHE_SECONDS,
     }
+
+
+def svg(shown: Badge) -> str:
+    """The badge as a picture."""
+    label, message = _width(shown.label), _width(shown.news)
+    return render_to_string(
+        "collector/badge.svg",
+        {
+            "badge": shown,
+            "fill": COLORS.get(shown.color, f"#{shown.color}"),
+            "label_width": label,
+            "message_width": message,
+            "width": label + message,
+            "label_middle": label / 2,
+            "message_middle": label + message / 2,
+        },
+    )
+
+
+def _width(text: str) -> int:
+    """Pixels that a text of 11 pixels takes, its margins included; the picture makes it fit."""
+    return round(6.7 * len(text)) + 12
+
+
+def _escape(text: str) -> str:
+    """A part of a static badge's path, by shields.io's rules."""
+    return quote(text.replace("-", "--").replace("_", "__").replace(" ", "_"), safe="")
+
+
+def _last(query: Mapping[str, Sequence[str]], name: str, default: str) -> str:
+    return (query.get(name) or [default])[-1]

@@ -67,14 +67,19 @@ def history() -> str:
     return _compact(past.numbers(_snapshot()))
 
 
+def badge_path() -> str:
+    """Where the badge is drawn here."""
+    return reverse("badge-svg")
+
+
 def badge() -> str:
     """Where the badge is."""
-    return badges.static_url("1")
+    return badges.static_url(badges.Badge("instances", "1", "blue"))
 
 
 def badge_json() -> str:
     """The badge described."""
-    return _compact(badges.endpoint("1"))
+    return _compact(badges.endpoint(badges.Badge("instances", "1", "blue", warming_up=True)))
 
 
 def docs_url() -> str:

@@ -44,9 +44,9 @@ class Snapshot:
         return made
 
     @property
-    def instances(self) -> int:
-        """How many installations are live."""
-        return sum(row.size for row in self.rows)
+    def warming_up(self) -> bool:
+        """Whether counting began less than a whole UTC day ago: the numbers are too small."""
+        return not has_listened_a_whole_day(self.since, self.now)
 
 
 _latest: tuple[Hashable, Snapshot] | None = None
@@ -76,7 +76,7 @@ def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> dict[str, Any]:
     return {
         **summary(rows, taken.rules),
         "since": iso(taken.since),
-        "warming_up": not has_listened_a_whole_day(taken.since, taken.now),
+        "warming_up": taken.warming_up,
         "window_days": conf.retention_days,
         "last_reported": last_reported(rows, taken.now, conf.retention_days),
     }

@@ -19,6 +19,7 @@ PATHS = (
     "/stats/history.csv",
     "/badge",
     "/badge.json",
+    "/badge.svg",
     "/docs",
     "/healthz",
     "/readyz",
@@ -130,24 +131,6 @@ def test_forgetting_has_the_same_rules(post, body):
     response = post(body, "/forget")
     assert response.status_code == 400
     assert post(body, "/forget", "text/plain").status_code == 415
-
-
-def test_the_badge_sends_to_shields(client, report):
-    report()
-    response = client.get("/badge")
-    assert response.status_code == 302
-    assert response["Location"] == "https://img.shields.io/badge/instances-1-blue"
-
-
-def test_the_badge_is_described(client, report):
-    report()
-    assert client.get("/badge.json").json() == {
-        "schemaVersion": 1,
-        "label": "instances",
-        "message": "1",
-        "color": "blue",
-        "cacheSeconds": 300,
-    }
 
 
 def test_a_browser_is_sent_to_the_docs(client, settings):

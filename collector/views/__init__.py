@@ -1,6 +1,6 @@
 """HTTP: each view reads a request, asks one module, and writes one answer."""
 
-from collector.views.badges import Badge, BadgeJson
+from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
 from collector.views.ingest import Forget
 from collector.views.numbers import History, HistoryCsv, Stats
 from collector.views.pages import (
@@ -14,8 +14,9 @@ from collector.views.pages import (
 )
 
 __all__ = [
-    "Badge",
     "BadgeJson",
+    "BadgeRedirect",
+    "BadgeSvg",
     "Docs",
     "Forget",
     "Health",

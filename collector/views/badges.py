@@ -1,30 +1,47 @@
-"""Badges."""
+"""Badges: a redirect, a description and a picture."""
 
+import msgspec
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
-from collector import badges, stats
-from collector.cache import Unavailable
-from collector.views.base import Endpoint, answer, unless_known, with_length
+from collector import badges
+from collector.views.base import Endpoint, unless_known, with_length
 
 
-class Badge(Endpoint):
+class BadgeView(Endpoint):
+    """A view of the badge that the query asks for."""
+
+    content_type = "application/json"
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        body = self.body(badges.badge(dict(request.GET.lists())))
+        response = HttpResponse(body, self.content_type)
+        response["Access-Control-Allow-Origin"] = "*"
+        return unless_known(request, response)
+
+    def body(self, shown: badges.Badge) -> bytes:
+        """The badge as it is answered."""
+        raise NotImplementedError
+
+
+class BadgeRedirect(BadgeView):
     """Sends a browser to the badge that shields.io draws."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        headers = {"Cache-Control": "no-cache"}
-        return with_length(HttpResponseRedirect(badges.static_url(count()), headers=headers))
+        where = badges.static_url(badges.badge(dict(request.GET.lists())))
+        return with_length(HttpResponseRedirect(where, headers={"Cache-Control": "no-cache"}))
 
 
-class BadgeJson(Endpoint):
+class BadgeJson(BadgeView):
     """Describes the badge to shields.io."""
 
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, answer(badges.endpoint(count())))
+    def body(self, shown: badges.Badge) -> bytes:
+        return msgspec.json.encode(badges.endpoint(shown))
 
 
-def count() -> str:
-    """The number on a badge, which never answers with an error."""
-    try:
-        return str(stats.snapshot().instances)
-    except Unavailable:
-        return "unknown"
+class BadgeSvg(BadgeView):
+    """Draws the badge; no third party sees who looks at it."""
+
+    content_type = "image/svg+xml"
+
+    def body(self, shown: badges.Badge) -> bytes:
+        return badges.svg(shown).encode()

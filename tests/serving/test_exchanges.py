@@ -67,7 +67,7 @@ def test_the_badge_is_described(answers):
     assert badge == {
         "schemaVersion": 1,
         "label": "instances",
-        "message": "4",
+        "message": "4, warming up",
         "color": "blue",
         "cacheSeconds": 300,
     }
