@@ -3,6 +3,7 @@
 Ids are stable: collector.E001 and so on; each message says what to write.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Every problem of the settings, at once."""
-    return [*_cache(), *_listing(), *_texts()]
+    return [*_cache(), *_listing(), *_disk(), *_texts()]
 
 
 def _cache() -> Iterator[CheckMessage]:
@@ -93,6 +94,15 @@ def _listing() -> Iterator[CheckMessage]:
                 hint="Write one in Python's syntax, or leave it empty.",
                 id="collector.E007",
             )
+
+
+def _disk() -> Iterator[CheckMessage]:
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        yield Error(
+            "PROMETHEUS_MULTIPROC_DIR is set: metrics would be written to disk.",
+            hint="Unset it.",
+            id="collector.E012",
+        )
 
 
 def _texts() -> Iterator[CheckMessage]:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("badge.svg", views.BadgeSvg.as_view(), name="badge-svg"),
     path("badge.json", views.BadgeJson.as_view(), name="badge-json"),
     re_path(r"^docs/?$", views.Docs.as_view(), name="docs"),
+    path("metrics", views.Metrics.as_view(), name="metrics"),
     path("healthz", views.Health.as_view(), name="healthz"),
     path("readyz", views.Ready.as_view(), name="readyz"),
 ]

@@ -50,3 +50,8 @@ def test_a_wrong_setting_is_found(settings, changes, ids):
 def test_every_check_says_what_to_write(settings):
     settings.COLLECTOR_MIN_GROUP = 0
     assert all(message.hint for message in run_checks(tags=["collector"]))
+
+
+def test_metrics_on_disk_are_refused(monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/anywhere")
+    assert found() == ["collector.E012"]

@@ -21,6 +21,7 @@ PATHS = (
     "/badge.json",
     "/badge.svg",
     "/docs",
+    "/metrics",
     "/healthz",
     "/readyz",
 )

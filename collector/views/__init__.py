@@ -2,7 +2,7 @@
 
 from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
 from collector.views.ingest import Forget
-from collector.views.numbers import History, HistoryCsv, Stats
+from collector.views.numbers import History, HistoryCsv, Metrics, Stats
 from collector.views.pages import (
     Docs,
     Health,
@@ -22,6 +22,7 @@ __all__ = [
     "Health",
     "History",
     "HistoryCsv",
+    "Metrics",
     "Ready",
     "Root",
     "Stats",

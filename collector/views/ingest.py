@@ -1,14 +1,22 @@
 """What installations send: a report, or the wish to be forgotten."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 
-from collector import reports, stats
+from collector import metrics, reports, stats
 from collector.cache import TooManyValues, records
 from collector.views.base import Endpoint, answer, json_body
 
 
 class Ingest(Endpoint):
     """Takes a report; the answer is its receipt."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().dispatch(request, *args, **kwargs)
+        if request.method == "POST":
+            metrics.count(response.status_code)
+        return response
 
     def post(self, request: HttpRequest) -> HttpResponse:
         report = reports.parse(json_body(request))

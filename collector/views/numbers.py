@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from collector import filters, history, stats
-from collector.views.base import Endpoint, unless_known
+from collector import filters, history, metrics, stats
+from collector.views.base import Endpoint, unless_known, with_length
 
 
 class Numbers(Endpoint):
@@ -42,6 +42,13 @@ class History(Numbers):
 
     def content(self, taken: stats.Snapshot, query: QueryDict) -> dict[str, Any]:
         return history.numbers(taken)
+
+
+class Metrics(Endpoint):
+    """The numbers and the process, for Prometheus."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return with_length(HttpResponse(metrics.text(stats.snapshot()), metrics.CONTENT_TYPE))
 
 
 class HistoryCsv(Numbers):
