@@ -41,14 +41,13 @@ _last_report = Gauge(
     "When this process last accepted a report; 0: never.",
     registry=_process,
 )
-for _outcome in OUTCOMES.values():
-    _reports.labels(_outcome)  # so that a rate begins at zero
+_answered = {status: _reports.labels(outcome) for status, outcome in OUTCOMES.items()}
 
 
 def count(status: int) -> None:
     """Count a report by the status of its answer."""
-    if outcome := OUTCOMES.get(status):
-        _reports.labels(outcome).inc()
+    if status in _answered:
+        _answered[status].inc()
     if status == 201:
         _last_report.set(int(time.time()))
 

@@ -151,24 +151,25 @@ def test_the_alert_rule_is_one_that_prometheus_takes_and_that_fires(tmp_path):
     needs("promtool", "prometheus")
     (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs._filled(), re.MULTILINE | re.DOTALL)
     (tmp_path / "rules.yaml").write_text(rule)
+    fired = "[{exp_annotations: {summary: No installation of Manyfold has reported for a day.}}]"
     (tmp_path / "test.yaml").write_text(
-        """
+        f"""
 rule_files: [rules.yaml]
 tests:
   - interval: 1h
     input_series:
-      - {series: headcount_since_timestamp_seconds, values: "0x100"}
-      - {series: headcount_last_report_timestamp_seconds, values: "0x30 108000x70"}
+      - {{series: headcount_since_timestamp_seconds, values: "0x100"}}
+      - {{series: headcount_last_report_timestamp_seconds, values: "0x30 108000x70"}}
     alert_rule_test:
-      - {eval_time: 24h, alertname: NoReportForADay, exp_alerts: []}
+      - {{eval_time: 24h, alertname: NoReportForADay, exp_alerts: []}}
       - eval_time: 25h
         alertname: NoReportForADay
-        exp_alerts: [{exp_annotations: {summary: No installation of Manyfold has reported for a day.}}]
-      - {eval_time: 31h, alertname: NoReportForADay, exp_alerts: []}
-      - {eval_time: 54h, alertname: NoReportForADay, exp_alerts: []}
+        exp_alerts: {fired}
+      - {{eval_time: 31h, alertname: NoReportForADay, exp_alerts: []}}
+      - {{eval_time: 54h, alertname: NoReportForADay, exp_alerts: []}}
       - eval_time: 55h
         alertname: NoReportForADay
-        exp_alerts: [{exp_annotations: {summary: No installation of Manyfold has reported for a day.}}]
+        exp_alerts: {fired}
 """
     )
     run(f"cd {tmp_path} && promtool check rules rules.yaml && promtool test rules test.yaml")
