@@ -1,19 +1,27 @@
-"""The paths. The reference service also answers with a trailing slash and at `//`; so do we."""
+"""The paths. Those with a name are the ones that we link to.
+
+The reference service also answers with a trailing slash, with `.json` and at `//`; so do we.
+"""
 
 from django.urls import path, re_path
 
 from collector import views
 
 urlpatterns = [
-    re_path(r"^(?:|/)$", views.Root.as_view(), name="root"),
+    path("", views.Root.as_view(), name="root"),
+    re_path("^(?:/)$", views.Root.as_view()),
     path("forget", views.Forget.as_view(), name="forget"),
-    re_path(r"^stats(?:/|\.json)?$", views.Stats.as_view(), name="stats"),
-    re_path(r"^stats/history(?:/|\.json)?$", views.History.as_view(), name="history"),
+    path("stats", views.Stats.as_view(), name="stats"),
+    re_path(r"^stats(?:/|\.json)$", views.Stats.as_view()),
+    path("stats/history", views.History.as_view(), name="history"),
+    re_path(r"^stats/history(?:/|\.json)$", views.History.as_view()),
     path("stats/history.csv", views.HistoryCsv.as_view(), name="history-csv"),
-    re_path(r"^badge/?$", views.BadgeRedirect.as_view(), name="badge"),
+    path("badge", views.BadgeRedirect.as_view(), name="badge"),
+    path("badge/", views.BadgeRedirect.as_view()),
     path("badge.svg", views.BadgeSvg.as_view(), name="badge-svg"),
     path("badge.json", views.BadgeJson.as_view(), name="badge-json"),
-    re_path(r"^docs/?$", views.Docs.as_view(), name="docs"),
+    path("docs", views.Docs.as_view(), name="docs"),
+    path("docs/", views.Docs.as_view()),
     path("metrics", views.Metrics.as_view(), name="metrics"),
     path("healthz", views.Health.as_view(), name="healthz"),
     path("readyz", views.Ready.as_view(), name="readyz"),

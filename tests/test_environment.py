@@ -30,6 +30,8 @@ def test_unset_and_empty_are_the_default():
         ("RETENTION_DAYS", "7.5"),
         ("RETENTION_DAYS", "-1"),
         ("MIN_GROUP", "three"),
+        ("HISTORY_DAYS", "91"),
+        ("PATH_PREFIX", "tracker/"),
     ],
 )
 def test_a_wrong_value_is_named(name, value):

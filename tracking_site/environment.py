@@ -62,6 +62,13 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     public_url: Annotated[
         str, Meta(description="Where this server is reached, as the docs write it")
     ] = "http://127.0.0.1:8000"
+    path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            description="Path under which a proxy serves this, such as `/tracker`; it strips that",
+        ),
+    ] = ""
     docs_url: Annotated[
         str, Meta(description="Where `GET /` sends a browser; unset: the docs served here")
     ] = ""

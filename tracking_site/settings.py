@@ -23,6 +23,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
 ]
+FORCE_SCRIPT_NAME = ENV.path_prefix or None
 ROOT_URLCONF = "tracking_site.urls"
 WSGI_APPLICATION = "tracking_site.wsgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
@@ -63,7 +64,7 @@ CONTENT_SECURITY_POLICY = {
 SECURE_REFERRER_POLICY = "no-referrer"
 
 # Collected files are hashed and compressed; a bare clone serves them from where they are.
-STATIC_URL = "static/"
+STATIC_URL = f"{ENV.path_prefix}/static/"
 STATIC_ROOT = ENV.static_root or None
 WHITENOISE_USE_FINDERS = not STATIC_ROOT
 if STATIC_ROOT:

@@ -1,5 +1,6 @@
 """What only a connection can send: short, long and chunked bodies, and HEAD."""
 
+import re
 import socket
 
 import pytest
@@ -76,3 +77,14 @@ def test_answers_have_a_length(server):
     for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
         _, answer = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         assert b"chunked" not in answer
+
+
+def test_under_a_path_prefix_every_link_has_it(start):
+    server = start(PATH_PREFIX="/tracker").wait_until_ready()
+    assert server.request("GET", "/").headers["Location"] == "/tracker/docs"
+    page = server.request("GET", "/docs").content.decode()
+    links = re.findall(r'(?:href|src)="(/[^"]*)"', page)
+    assert len(links) >= 3
+    for link in links:
+        assert link.startswith("/tracker/")
+        assert server.request("GET", link.removeprefix("/tracker")).status == 200
