@@ -88,6 +88,7 @@ def test_other_parameters_are_ignored(report, stats):
 def test_too_many_filters_are_refused(client):
     response = client.get("/stats?" + "app=x&" * 21)
     assert (response.status_code, response.json()["field"]) == (400, "app")
+    assert response["Access-Control-Allow-Origin"] == "*"
 
 
 def test_too_many_parameters_are_refused(client):

@@ -29,6 +29,8 @@ class Failure(Exception):
 class Endpoint(View):
     """A view whose every refusal is JSON, and whose answers to HEAD have a length and no body."""
 
+    cross_origin = False  # whether the pages of other sites may read the answers
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
@@ -45,6 +47,8 @@ class Endpoint(View):
         except Unavailable:
             problem = "The store is away; try again in a minute."
             response = error(503, problem, headers={"Retry-After": "60"})
+        if self.cross_origin:
+            response["Access-Control-Allow-Origin"] = "*"
         return bodiless(request, response)
 
     def http_method_not_allowed(
