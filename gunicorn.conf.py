@@ -4,8 +4,11 @@ Facts here are of gunicorn 27 with gevent 26; check them again when a version ch
 """
 
 import resource
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
+from weakref import WeakSet
 
 import gevent
 from gunicorn.errors import AppImportError
@@ -107,6 +110,7 @@ def post_worker_init(worker):
         raise AppImportError("\n".join(map(str, problems)))
     gevent.get_hub().print_exception = note_failure
     gevent.spawn(keep_house, records())
+    gevent.spawn(end_idle_connections, worker)
 
 
 def keep_house(cache):
@@ -117,9 +121,27 @@ def keep_house(cache):
         tell_untold()
 
 
+idle = WeakSet()  # sockets that were answered, and may bring another request or none
+
+
 def pre_request(worker, req):
     """Give the whole body one deadline, however it trickles in."""
+    idle.discard(req.unreader.sock)
     req.body.reader = DeadlineReader(req.body.reader)
+
+
+def post_request(worker, req, environ, resp):
+    """Remember that a connection waits for a request."""
+    idle.add(req.unreader.sock)
+
+
+def end_idle_connections(worker):
+    """When the server is to end, wait for no one who may ask again; what was sent is answered."""
+    while worker.alive:
+        gevent.sleep(0.2)
+    for sock in list(idle):
+        with suppress(OSError):  # it was closed meanwhile
+            sock.shutdown(socket.SHUT_RD)
 
 
 class DeadlineReader:

@@ -79,9 +79,16 @@ def test_a_second_server_on_the_same_socket_is_refused(start):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM], ids=lambda sig: sig.name)
-def test_an_idle_server_ends_within_two_seconds(start, sig):
+@pytest.mark.parametrize("connections", [0, 20])
+def test_an_idle_server_ends_within_two_seconds(start, sig, connections):
     server = start().wait_until_ready()
+    kept = [server.connect() for _ in range(connections)]  # as a proxy in front keeps them
+    for connection in kept:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in connection.recv(65536)
     code, took = server.stop(sig)
+    for connection in kept:
+        connection.close()
     assert code == 0
     assert took < 2
 
