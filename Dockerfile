@@ -20,5 +20,5 @@ COPY --from=build /app /app
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PORT=9292 STATIC_ROOT=/app/static PYTHONDONTWRITEBYTECODE=1
 USER 65532:65532
 EXPOSE 9292
-HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz', timeout=3)"]
+HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]
 CMD ["gunicorn", "tracking_site.wsgi"]

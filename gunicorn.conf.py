@@ -11,11 +11,12 @@ from pathlib import Path
 from weakref import WeakSet
 
 import gevent
-from gunicorn.errors import AppImportError
+from gunicorn.errors import AppImportError, HaltServer
 
-from tracking_site.logs import note_failure, tell_untold
+from tracking_site.logs import DiscreetLogger, note_failure, tell_untold
 
 BODY_DEADLINE = 10  # seconds for a whole body
+SEND_DEADLINE = 15  # seconds for a client to take what it is sent; more than any other deadline
 HOUSEKEEPING = 60  # seconds between two looks for what has expired, or was not told
 
 # Threads are stalled by a few dozen silent connections; gevent does not notice thousands.
@@ -34,6 +35,9 @@ backlog = 4096
 forwarded_allow_ips = ""
 forwarder_headers = ""
 
+# Asked to end, wait for those who are being answered and no longer.
+graceful_timeout = SEND_DEADLINE
+
 # A restarted worker has forgotten everything: no timeout ends it and no count recycles it.
 timeout = 0
 max_requests = 0
@@ -43,6 +47,33 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 # Nothing on disk: the heartbeat's file is in memory, and there is no control socket.
 worker_tmp_dir = "/dev/shm"  # noqa: S108  gunicorn makes the name unguessable
 control_socket_disable = True
+
+
+def refusal(cfg):
+    """The sentence that refuses a configuration which would break a promise; None: it is fine."""
+    if cfg.workers != 1:
+        return f"{cfg.workers} workers are refused: {ONE_PROCESS}"
+    if cfg.max_requests or cfg.timeout or cfg.reload:
+        return (
+            "max_requests, timeout and reload are refused: a new worker has forgotten everything."
+        )
+    if cfg.worker_class_str != worker_class or cfg.keepalive < 1:
+        return (
+            "Any worker_class but gevent, and keepalive 0, are refused: slow clients would stall."
+        )
+    if cfg.worker_tmp_dir != worker_tmp_dir or cfg.pidfile:
+        return "worker_tmp_dir and pidfile are refused: nothing is written to disk."
+    if {cfg.errorlog, cfg.accesslog} - {"-", None}:
+        return "Log files are refused: nothing is written to disk. Lines go to standard output."
+    if not issubclass(cfg.logger_class, DiscreetLogger):
+        return "Any other logger_class is refused: it would print who asked, and for what."
+    return None
+
+
+ONE_PROCESS = (
+    "reports are kept in the memory of one process, and each process would count its own. "
+    "Use one worker; it serves thousands of connections."
+)
 
 
 def on_starting(server):
@@ -60,18 +91,14 @@ def on_starting(server):
         )
     if server.master_pid:
         raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused: {ONE_PROCESS}")
-    if server.cfg.workers > 1:
-        raise RuntimeError(f"{server.cfg.workers} workers are refused: {ONE_PROCESS}")
-    if server.cfg.max_requests or server.cfg.timeout:
-        raise RuntimeError(
-            "max_requests and timeout must be 0: a worker that is replaced forgets every report."
-        )
+    if problem := refusal(server.cfg):
+        raise RuntimeError(problem)
 
 
-ONE_PROCESS = (
-    "reports are kept in the memory of one process, and each process would count its own. "
-    "Use one worker; it serves thousands of connections."
-)
+def pre_fork(server, worker):
+    """Refuse also what was changed in a file before a reload (SIGHUP): the server ends."""
+    if problem := refusal(server.cfg):
+        raise HaltServer(problem, 1)
 
 
 def nworkers_changed(server, new_value, old_value):
@@ -125,8 +152,9 @@ idle = WeakSet()  # sockets that were answered, and may bring another request or
 
 
 def pre_request(worker, req):
-    """Give the whole body one deadline, however it trickles in."""
+    """Give the whole body one deadline, however it trickles in, and each answer one too."""
     idle.discard(req.unreader.sock)
+    req.unreader.sock.settimeout(SEND_DEADLINE)
     req.body.reader = DeadlineReader(req.body.reader)
 
 

@@ -38,8 +38,11 @@ def _cache() -> Iterator[CheckMessage]:
         )
         return
     entry = conf.cache
-    backend = import_string(entry["BACKEND"])
-    if not issubclass(backend, TallyCache):
+    try:
+        keeps_tally = issubclass(import_string(entry["BACKEND"]), TallyCache)
+    except ImportError:
+        keeps_tally = False
+    if not keeps_tally:
         yield Error(
             f"CACHES[{alias!r}] keeps no tally: its BACKEND is {entry['BACKEND']}.",
             hint='Use "collector.cache.memory.MemoryCache".',

@@ -23,6 +23,7 @@ def entry(**changes):
             {"CACHES": {"records": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}},
             ["collector.E002", "collector.E003", "collector.E004"],
         ),
+        (entry(BACKEND="collector.cache.MemoryCache"), ["collector.E002"]),
         (entry(TIMEOUT=300), ["collector.E003"]),
         (entry(TIMEOUT=None), ["collector.E003"]),
         (entry(TIMEOUT=0), ["collector.E003"]),

@@ -52,6 +52,12 @@ def test_a_kind_is_told_once_a_period(discreet):
     ]
 
 
+def test_a_line_for_two_handlers_is_counted_once(discreet):
+    once = line("Invalid request from x")
+    assert [discreet.filter(once), discreet.filter(once)] == [True, True]
+    assert once.getMessage() == "malformed requests refused: 1 since the start"
+
+
 def test_what_was_not_told_is_told_later_and_once(discreet):
     printed(discreet, line("Invalid request from x"), line("Invalid request from x"))
     assert discreet.untold() == ["malformed requests refused: 2 since the start"]

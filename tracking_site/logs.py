@@ -16,9 +16,11 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 
+import collector
+
 OURS = ("collector", "tracking_site")  # loggers whose sentences are our own
 PERIOD = 60  # seconds between two lines of a kind
-ROOT = Path(__file__).parents[1]
+OUR_CODE = Path(collector.__file__).parent
 
 # Beginnings of gunicorn's own sentences, and what they come down to; None: they quote nothing.
 KNOWN = {
@@ -26,6 +28,8 @@ KNOWN = {
     "Worker exiting": None,
     "Worker graceful timeout": None,
     "Parent changed": None,
+    "Autorestarting worker": None,
+    "Reloader is on": None,
     "Exception while loading the application": None,
     "Invalid request from": "malformed requests refused",
     "Error handling request": "requests failed in the server",
@@ -46,6 +50,9 @@ class Discreet(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to print the line now; at most one of a kind in a PERIOD."""
+        if getattr(record, "is_discreet", False):
+            return bool(record.msg)  # another handler had it first
+        record.is_discreet = True
         kind = kind_of(record)
         if kind is None:
             return True
@@ -85,7 +92,7 @@ def kind_of(record: logging.LogRecord) -> str | None:
 def place(trace: TracebackType | None) -> str:
     """Where in the code an exception came from: the last line of ours, else the last line."""
     frames = traceback.extract_tb(trace)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(ROOT / "collector")]
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
     if not frames:
         return "an unknown place"
     frame = (ours or frames)[-1]

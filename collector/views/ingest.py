@@ -35,4 +35,6 @@ class Forget(Endpoint):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         records().delete(reports.parse_forget(json_body(request)))
-        return HttpResponse(status=204)
+        response = HttpResponse(status=204)
+        del response["Content-Type"]  # there is no content
+        return response

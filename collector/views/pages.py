@@ -54,4 +54,4 @@ class Failed(Endpoint):
 
 not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
 bad_request = Failed.as_view(status=400, problem="The request is malformed.")
-server_error = Failed.as_view(problem="The server failed; the report was not stored.")
+server_error = Failed.as_view(problem="The server failed; try again later.")

@@ -162,6 +162,15 @@ def test_these_are_refused(printed, name):
     assert answers[name][:12] not in (b"HTTP/1.1 200", b"HTTP/1.1 500")
 
 
+def test_how_often_is_told_on_a_server_that_falls_quiet(start):
+    server = start(
+        "-c", "tests/serving/instrumented.conf.py", wsgi="tests.serving.instrumented"
+    ).wait_until_ready()
+    for text in list(MALFORMED.values())[:3]:
+        send(server, "127.0.0.77", text)
+    server.wait_for("malformed requests refused: 3 since the start")
+
+
 def test_an_error_of_ours_is_told_by_its_place(start):
     server = start(*LOUD, wsgi="tests.serving.failing").wait_until_ready()
     began = len(server.output)

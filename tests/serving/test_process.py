@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving.conftest import ROOT
+
 REPORT = {
     "id": "fdb45536-cba8-4204-b352-71fc1062fd95",
     "version": {"app": "1", "sha": "x", "image": None, "arch": "arm"},
@@ -37,11 +39,44 @@ def test_a_second_worker_is_refused(start, arguments, environ):
     assert "Traceback" not in server.output
 
 
-@pytest.mark.parametrize("arguments", [["--max-requests", "9"], ["--timeout", "30"]])
-def test_what_would_replace_the_worker_is_refused(start, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--max-requests", "9"], "has forgotten everything"),
+        (["--timeout", "30"], "has forgotten everything"),
+        (["--reload"], "has forgotten everything"),
+        (["--worker-class", "gthread"], "slow clients would stall"),
+        (["--keep-alive", "0"], "slow clients would stall"),
+        (["--workers", "0"], "0 workers are refused"),
+        (["--worker-tmp-dir", "/tmp"], "nothing is written to disk"),
+        (["--pid", "headcount.pid"], "nothing is written to disk"),
+        (["--access-logfile", "/dev/full"], "Log files are refused"),
+        (["--logger-class", "gunicorn.glogging.Logger"], "logger_class is refused"),
+    ],
+)
+def test_what_would_break_a_promise_is_refused(start, arguments, sentence):
     server = start(*arguments)
     assert server.wait_until_ended() == 1
-    assert "forgets every report" in server.output
+    assert sentence in server.output
+    assert "Traceback" not in server.output
+
+
+def test_it_is_refused_at_a_reload_too(start, tmp_path):
+    conf = tmp_path / "gunicorn.conf.py"
+    conf.write_text((ROOT / "gunicorn.conf.py").read_text())
+    server = start("-c", str(conf)).wait_until_ready()
+    with conf.open("a") as file:
+        file.write("\nworkers = 2\n")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.wait_until_ended() == 1
+    assert "2 workers are refused" in server.output
+    assert "Traceback" not in server.output
+
+
+def test_files_that_were_not_collected_are_missed_at_the_start(start, tmp_path):
+    server = start(STATIC_ROOT=str(tmp_path))
+    assert server.wait_until_ended() == 1
+    assert "run `manage.py collectstatic`" in server.output
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,17 @@ def test_garbage_is_400(server, body):
     assert b'{"error":' in answer
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/stats", "/nothing"])
+@pytest.mark.parametrize("charset", ["hex", "undefined", "idna", "utf-8", "utf-16", "none-such"])
+def test_a_charset_is_not_read(server, path, charset):
+    for query in ("a=1", "app=1", "a&" * 1001):
+        request = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nContent-Type: a/b; charset={charset}"
+        assert exchange(server, request.encode() + b"\r\n\r\n")[0] < 500
+    head = HEAD.replace(b"json", f"json; charset={charset}".encode())
+    sent = head + b"Content-Length: %d\r\n\r\n" % len(REPORT)
+    assert exchange(server, sent, REPORT)[0] == 201
+
+
 def test_a_head_has_no_body_and_draws_no_warning(server):
     for path in ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing"):
         _, answer = exchange(server, f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
