@@ -1,0 +1,62 @@
+"""A load generator: many requests, some at once, a connection for each, every status checked."""
+
+from collections.abc import Iterable
+
+import gevent
+from gevent import socket
+from gevent.pool import Pool
+
+TIMEOUT = 30  # seconds for one request
+
+
+def report(body: bytes) -> bytes:
+    """The request with which an installation reports; the body is one of `fleet.reports`."""
+    return (
+        b"POST / HTTP/1.1\r\nHost: tracker.example\r\nUser-Agent: Faraday v2.14.0\r\n"
+        b"Accept-Encoding: gzip;q=1.0,deflate;q=0.6,identity;q=0.3\r\nAccept: */*\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+        % (len(body), body)
+    )
+
+
+def get(path: str) -> bytes:
+    """The request for a page."""
+    return b"GET %b HTTP/1.1\r\nHost: tracker.example\r\nConnection: close\r\n\r\n" % path.encode()
+
+
+def send(port: int, requests: Iterable[bytes], status: int, at_once: int = 1) -> set[int]:
+    """Send each request on a connection of its own; the lengths of the answers' bodies.
+
+    Raises RuntimeError for an answer that has another status.
+    """
+    awake = gevent.spawn(stay_awake)
+    try:
+        answers = Pool(at_once).imap_unordered(lambda each: exchange(port, each, status), requests)
+        return set(answers)
+    finally:
+        awake.kill()
+
+
+def stay_awake() -> None:
+    """Keep this process from sleeping while it waits for answers.
+
+    On a virtual machine the server pays some 10 us to wake a client that sleeps, and a faster
+    server would find it awake more often: that is the generator's cost, and not to be compared.
+    """
+    while True:
+        gevent.sleep(0)
+
+
+def exchange(port: int, request: bytes, status: int) -> int:
+    """Send one request; the length of the answer's body."""
+    answer = b""
+    with gevent.Timeout(TIMEOUT), socket.socket() as connection:
+        # Not `create_connection`: that asks a resolver in a thread, which `stay_awake` can starve.
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(request)
+        while received := connection.recv(65_536):
+            answer += received
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if head.split(b" ", 2)[1:2] != [b"%d" % status]:
+        raise RuntimeError(f"expected {status}, got {answer[:500]!r}")
+    return len(body)
