@@ -57,10 +57,10 @@ def badge(query: Mapping[str, Sequence[str]]) -> Badge:
         color = COLOR
     try:
         taken = stats.snapshot()
-        rows = filters.select(taken.rows, filters.parse(query), taken.rules)
+        totals = taken.select(filters.parse(query))
     except (Unavailable, Refusal):
         return Badge(label, UNKNOWN, color)
-    return Badge(label, str(sum(row.size for row in rows)), color, taken.warming_up)
+    return Badge(label, str(sum(size for _, _, size in totals.ends)), color, taken.warming_up)
 
 
 def static_url(shown: Badge) -> str:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from collector import badges, filters, reports, stats
 from collector import history as past
-from collector.cache import Row
+from collector.cache import Row, Totals
 from collector.conf import DAY, conf
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
@@ -106,7 +106,9 @@ def _numbers(query: dict[str, list[str]] | None = None) -> dict[str, Any]:
 def _snapshot() -> stats.Snapshot:
     since = DAY_OF_REPORT * DAY + 8 * 3600
     rows = [Row(_version(), _expiry(), False, 1)]
-    return stats.Snapshot(rows, {}, since, since + 60, stats.rules_in_force())
+    return stats.Snapshot(
+        Totals.of(rows), lambda: rows, {}, since, since + 60, stats.rules_in_force()
+    )
 
 
 def _compact(content: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from collector import stats
-from collector.cache import Row
+from collector.cache import Totals
 from collector.conf import DAY, conf
 from collector.dimensions import RAW, Rules
 
@@ -16,11 +16,14 @@ KEEP_ALL = Rules()
 TOTALS = ("instances", "established", "reported")
 
 
-def closing(rows: list[Row], start: int) -> dict[str, Any]:
+def closing(totals: Totals, start: int) -> dict[str, Any]:
     """What is kept of the tally at the end of the day that began at `start`, POSIX seconds."""
-    day = start // DAY
-    kept = stats.summary(rows, KEEP_ALL)
-    reported = sum(row.size for row in rows if stats.day_of(row, conf.retention_days) == day)
+    kept = stats.summary(totals, KEEP_ALL)
+    reported = sum(
+        size
+        for expiry, _, size in totals.ends
+        if stats.day_of(expiry, conf.retention_days) == start // DAY
+    )
     names = ("instances", "established", *(raw.breakdown for raw in RAW))
     return {"reported": reported, **{name: kept[name] for name in names}}
 

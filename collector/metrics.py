@@ -84,8 +84,8 @@ class _Snapshot(Collector):
         yield _gauge("since_timestamp_seconds", "When counting began.", self.taken.since)
         yield _gauge("warming_up", "1 until a whole day was counted.", numbers["warming_up"])
         yield _gauge("instances_limit", "Installations kept at most.", conf.max_instances)
-        values = {id(row.value) for row in self.taken.rows if row.value is not None}
-        yield _gauge("versions", "Distinct versions kept.", len(values))
+        versions = sum(value is not None for value, _ in self.taken.totals.values)
+        yield _gauge("versions", "Distinct versions kept.", versions)
         yield _gauge("versions_limit", "Distinct versions kept at most.", conf.max_values)
 
 

@@ -1,6 +1,6 @@
 """From a tally to numbers.
 
-Nothing here knows of requests: it takes the rows of a tally, a moment, filters and rules.
+Nothing here knows of requests: it takes a tally, a moment, filters and rules.
 """
 
 import threading
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from collector.cache import Row, records
+from collector.cache import Row, Totals, records
 from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
 from collector.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
 from collector.filters import NO_FILTERS, Filters, select
@@ -25,9 +25,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows of a tally at a moment; all surfaces take their numbers from one."""
+    """A tally at a moment; all surfaces take their numbers from one."""
 
-    rows: Sequence[Row]
+    totals: Totals
+    tally: Callable[[], Sequence[Row]]  # only filters need it; see `rows`
     history: Mapping[int, Any]
     since: float  # when counting began, POSIX seconds
     now: float
@@ -42,6 +43,15 @@ class Snapshot:
             self.memo[key] = make()
         made: T = self.memo[key]
         return made
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The rows of the tally."""
+        return self.once("rows", self.tally)
+
+    def select(self, filters: Filters) -> Totals:
+        """The sums of what the filters match."""
+        return Totals.of(select(self.rows, filters, self.rules)) if filters else self.totals
 
     @property
     def warming_up(self) -> bool:
@@ -60,7 +70,7 @@ def snapshot() -> Snapshot:
     with _taking:
         state = (id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide))
         if _latest is None or _latest[0] != state:
-            taken = Snapshot(cache.tally(), cache.history(), cache.since, now, rules)
+            taken = Snapshot(cache.totals(), cache.tally, cache.history(), cache.since, now, rules)
             _latest = (state, taken)
         return _latest[1]
 
@@ -72,31 +82,26 @@ def rules_in_force() -> Rules:
 
 def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> dict[str, Any]:
     """The statistics of a snapshot, in the order and form of `/stats`."""
-    rows = select(taken.rows, filters, taken.rules)
+    totals = taken.select(filters)
     return {
-        **summary(rows, taken.rules),
+        **summary(totals, taken.rules),
         "since": iso(taken.since),
         "warming_up": taken.warming_up,
         "window_days": conf.retention_days,
-        "last_reported": last_reported(rows, taken.now, conf.retention_days),
+        "last_reported": last_reported(totals, taken.now, conf.retention_days),
     }
 
 
-def summary(rows: Iterable[Row], rules: Rules) -> dict[str, Any]:
-    """The counts of the rows: all, by each field as sent and folded, and the established."""
-    total = established = 0
-    versions: dict[int, tuple[Any, int]] = {}  # rows share the object of a value
-    for value, _, renewed, size in rows:
-        total += size
-        established += size if renewed else 0
-        versions[id(value)] = (value, versions.get(id(value), (value, 0))[1] + size)
-    counts = {raw.field: _count(raw, versions.values()) for raw in RAW}
+def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
+    """The counts: all, by each field as sent and folded, and the established."""
+    total = sum(size for _, _, size in totals.ends)
+    counts = {raw.field: _count(raw, totals.values) for raw in RAW}
     listed = {raw.breakdown: listing(raw, counts[raw.field], rules) for raw in RAW}
     return {
         "instances": total,
         **listed,
         "others": others(total, listed),
-        "established": established,
+        "established": sum(size for _, renewed, size in totals.ends if renewed),
         "folded": folded(total, counts, rules),
     }
 
@@ -160,23 +165,23 @@ def others(total: int, listed: Mapping[str, Mapping[str, int]]) -> dict[str, int
     return {breakdown: total - sum(names.values()) for breakdown, names in listed.items()}
 
 
-def day_of(row: Row, retention_days: int) -> int | None:
-    """The day, since 1970, on which a row's reports came; None: they never expire.
+def day_of(expiry: float | None, retention_days: int) -> int | None:
+    """The day, since 1970, on which reports with this expiry came; None: they never expire.
 
     A report is forgotten at the midnight that ends the last of its days.
     """
-    return None if row.expiry is None else int(row.expiry) // DAY - 1 - retention_days
+    return None if expiry is None else int(expiry) // DAY - 1 - retention_days
 
 
-def last_reported(rows: Iterable[Row], now: float, retention_days: int) -> dict[str, int]:
+def last_reported(totals: Totals, now: float, retention_days: int) -> dict[str, int]:
     """By day of the window, the oldest first: installations whose latest report came then."""
     today = int(now) // DAY
     by_day: Counter[int] = Counter()
-    for row in rows:
-        day = day_of(row, retention_days)
+    for expiry, _, size in totals.ends:
+        day = day_of(expiry, retention_days)
         if day is not None:
             # One from a day that has not begun (the clock went back) counts as today's.
-            by_day[min(day, today)] += row.size
+            by_day[min(day, today)] += size
     days = range(today - retention_days, today + 1)
     return {iso(day * DAY)[:10]: by_day[day] for day in days}
 

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from collector import history
-from collector.cache import records
+from collector.cache import Row, Totals, records
 
 DAY = timedelta(days=1)
 
@@ -167,9 +167,9 @@ def test_a_known_history_is_not_sent_again(clock, client, report, path):
 
 def test_what_is_kept_of_a_day_is_bounded():
     rows = [
-        history.Row({"app": f"{n}", "image": None, "arch": None}, 8 * 86400, False, n)
+        Row({"app": f"{n}", "image": None, "arch": None}, 8 * 86400, False, n)
         for n in range(1, 301)
     ]
-    kept = history.closing(rows, 0)
+    kept = history.closing(Totals.of(rows), 0)
     assert kept["instances"] == kept["reported"] == sum(range(1, 301))
     assert len(kept["versions"]) == 200

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from collector.cache import Row
+from collector.cache import Row, Totals
 from collector.dimensions import RAW, Rules
 from collector.filters import NO_FILTERS, parse, select
 from collector.reports import Refusal
@@ -23,7 +23,7 @@ def filtered(rows, rules=NO_RULES, **query):
 
 def test_it_works():
     rows = [row("1", "a", "arm", size=2), row("2", "a", renewed=True)]
-    numbers = summary(rows, NO_RULES)
+    numbers = summary(Totals.of(rows), NO_RULES)
     del numbers["folded"]
     assert numbers == {
         "instances": 3,
@@ -36,11 +36,11 @@ def test_it_works():
 
 
 def test_null_and_the_empty_string_count_as_one():
-    assert summary([row(image=None), row(image="")], NO_RULES)["images"] == {"": 2}
+    assert summary(Totals.of([row(image=None), row(image="")]), NO_RULES)["images"] == {"": 2}
 
 
 def test_without_detail_an_installation_counts_and_has_no_name():
-    numbers = summary([Row(None, 8 * DAY, False, 3), row()], NO_RULES)
+    numbers = summary(Totals.of([Row(None, 8 * DAY, False, 3), row()]), NO_RULES)
     assert numbers["instances"] == 4
     assert numbers["versions"] == {"1": 1}
     assert numbers["others"] == {"versions": 3, "images": 3, "architectures": 3}
@@ -52,7 +52,7 @@ def test_the_most_frequent_come_first_and_equals_in_order_of_name():
 
 def test_the_200_most_frequent_are_listed():
     rows = [row(f"v{n:03}", size=n) for n in range(1, 211)]
-    numbers = summary(rows, NO_RULES)
+    numbers = summary(Totals.of(rows), NO_RULES)
     assert len(numbers["versions"]) == 200
     assert min(numbers["versions"].values()) == 11
     assert numbers["others"]["versions"] == sum(range(1, 11))
@@ -64,21 +64,21 @@ def test_a_value_beyond_the_listed_is_found_by_its_filter():
 
 
 def test_a_small_group_is_not_listed():
-    numbers = summary([row("rare", size=2), row("usual", size=3)], Rules(min_group=3))
+    numbers = summary(Totals.of([row("rare", size=2), row("usual", size=3)]), Rules(min_group=3))
     assert numbers["versions"] == {"usual": 3}
     assert numbers["others"]["versions"] == 2
 
 
 def test_a_hidden_value_is_not_listed():
     rules = Rules(hide={"image": "casino"})
-    numbers = summary([row(image="ghcr.io/casino/x"), row(image="b")], rules)
+    numbers = summary(Totals.of([row(image="ghcr.io/casino/x"), row(image="b")]), rules)
     assert numbers["images"] == {"b": 1}
     assert numbers["others"]["images"] == 1
     assert numbers["instances"] == 2
 
 
 def folded(rows, rules=NO_RULES):
-    return summary(rows, rules)["folded"]
+    return summary(Totals.of(rows), rules)["folded"]
 
 
 def test_versions_are_folded_by_release_the_newest_first():
@@ -140,7 +140,7 @@ def test_every_breakdown_and_its_others_is_the_total(rules):
         for image in (None, "a/b", "x.io/a/b")
         for arch in ("arm", None)
     ]
-    numbers = summary([*rows, Row(None, 8 * DAY, False, 5)], rules)
+    numbers = summary(Totals.of([*rows, Row(None, 8 * DAY, False, 5)]), rules)
     for names in (numbers, numbers["folded"]):
         for breakdown, rest in names["others"].items():
             apart = sum(names["not_releases"].values()) if breakdown == "releases" else 0
@@ -150,7 +150,7 @@ def test_every_breakdown_and_its_others_is_the_total(rules):
 @pytest.mark.parametrize("character", ['"', "\\", "x"])
 def test_names_fill_no_more_than_their_room(character):
     rows = [row(f"{n:03}{character * 125}", f"{n:03}{character * 252}") for n in range(300)]
-    numbers = summary(rows, NO_RULES)
+    numbers = summary(Totals.of(rows), NO_RULES)
     assert len(json.dumps(numbers)) < 150_000
     assert numbers["others"]["images"] == 300 - len(numbers["images"]) > 100
 
@@ -239,7 +239,7 @@ def test_nor_does_an_intersection():
 
 def test_the_days_of_the_window_are_all_there():
     rows = [row(size=3), Row(None, 9 * DAY, False, 2)]
-    assert last_reported(rows, 1.5 * DAY, 7) == {
+    assert last_reported(Totals.of(rows), 1.5 * DAY, 7) == {
         "1969-12-26": 0,
         "1969-12-27": 0,
         "1969-12-28": 0,
@@ -252,4 +252,6 @@ def test_the_days_of_the_window_are_all_there():
 
 
 def test_a_day_that_has_not_begun_counts_as_today():
-    assert last_reported([Row(None, 12 * DAY, False, 2)], 0.5 * DAY, 7)["1970-01-01"] == 2
+    assert (
+        last_reported(Totals.of([Row(None, 12 * DAY, False, 2)]), 0.5 * DAY, 7)["1970-01-01"] == 2
+    )

@@ -163,7 +163,7 @@ def test_while_the_store_is_away(client, post):
         patch.object(type(records()), "put", side_effect=Unavailable),
         patch.object(type(records()), "delete", side_effect=Unavailable),
         patch.object(type(records()), "has_key", side_effect=Unavailable),
-        patch.object(type(records()), "tally", side_effect=Unavailable),
+        patch.object(type(records()), "changes", side_effect=Unavailable),
     ):
         away = [
             post(SENT),

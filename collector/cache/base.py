@@ -1,7 +1,8 @@
 """What the cache backends share: options, the rounding of expiry, refusals, the tally's rows."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -38,17 +39,35 @@ class Row(NamedTuple):
     size: int
 
 
+class Totals(NamedTuple):
+    """The tally summed up: by value, and by expiry and `renewed`; as many keys in each."""
+
+    values: list[tuple[Any, int]]
+    ends: list[tuple[float | None, bool, int]]
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> "Totals":
+        """The sums of some rows; rows of one tally share the object of a value."""
+        values: dict[int, tuple[Any, int]] = {}
+        ends: Counter[tuple[float | None, bool]] = Counter()
+        for value, expiry, renewed, size in rows:
+            values[id(value)] = (value, values.get(id(value), (value, 0))[1] + size)
+            ends[expiry, renewed] += size
+        return cls(list(values.values()), [(*end, size) for end, size in ends.items()])
+
+
 class TallyCache(BaseCache):
     """A cache that also counts its live values.
 
-    Beyond BaseCache it has `put`, `tally`, `history`, `since` and `free_expired`, and OPTIONS:
+    Beyond BaseCache it has `put`, `tally` and `totals`, `changes`, `history`, `since` and
+    `free_expired`, and OPTIONS:
 
     - GRANULARITY, seconds: expiry is rounded up to the next multiple, strictly after. With 86400
       every key ends at a UTC midnight. None, zero and negative timeouts are left alone.
     - MAX_ENTRIES: live keys; a further new one raises CacheFull. Nothing is ever culled.
     - MAX_VALUES: distinct live values besides None; a further one raises TooManyValues.
     - HISTORY: multiples of GRANULARITY of which `history` keeps what SUMMARY made; 0: none.
-    - SUMMARY: dotted path of a function of the closing tally and the start of its period.
+    - SUMMARY: dotted path of a function of the closing totals and the start of their period.
     """
 
     def __init__(self, params: Mapping[str, Any]) -> None:
@@ -84,6 +103,10 @@ class TallyCache(BaseCache):
         `renewed` is true of a key that was set again with a later expiry while it was live.
         """
         raise NotImplementedError
+
+    def totals(self) -> Totals:
+        """The sums of `tally`."""
+        return Totals.of(self.tally())
 
     def changes(self) -> int:
         """A number that is another one whenever `tally` or `history` may be."""
@@ -156,7 +179,7 @@ class TallyCache(BaseCache):
         return await sync_to_async(self.incr)(key, delta, version)
 
 
-Summary = Callable[[list[Row], int], Any]
+Summary = Callable[[Totals, int], Any]
 
 
 def _whole_number(options: Mapping[str, Any], name: str, default: int) -> int:

@@ -12,17 +12,18 @@ import secrets
 import time
 from hashlib import blake2b
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache.base import OPTIONS, CacheFull, Row, Summary, TallyCache, TooManyValues
+from collector.cache.base import OPTIONS, CacheFull, Row, Summary, TallyCache, TooManyValues, Totals
 
 # A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
 # are far beyond chance (a million keys collide with probability 4e-25).
 DIGEST_SIZE = 15
 NONE = pickle.dumps(None, pickle.HIGHEST_PROTOCOL)
+T = TypeVar("T")
 
 
 def _pickled(value: Any) -> bytes:
@@ -72,6 +73,7 @@ class Store:
         self.groups: dict[float, dict[tuple[bytes, bool], Group]] = {}  # by expiry
         self.expiries: list[float] = []  # a heap; may name an expiry that has no group any more
         self.values: dict[bytes, int] = {}  # live keys of each value but None
+        self.ends: dict[tuple[float, bool], int] = {}  # live keys of each expiry and `renewed`
         self.live = 0
         self.changes = getattr(self, "changes", 0) + 1
         self.closed: dict[int, Any] = {}  # by the start of a period
@@ -117,6 +119,7 @@ class Store:
             group = at_expiry[value, renewed] = Group(value, expiry, renewed)
         group.count += 1
         self.live += 1
+        self.ends[expiry, renewed] = self.ends.get((expiry, renewed), 0) + 1
         if value != NONE:
             self.values[value] = self.values.get(value, 0) + 1
         self.keys[digest] = group
@@ -140,10 +143,8 @@ class Store:
             self._turn(self._start(now))
         while self.expiries and self.expiries[0] <= now:
             self.changes += 1
-            for group in self.groups.pop(heapq.heappop(self.expiries), {}).values():
-                self._forget_value(group.value, group.count)
-                self.live -= group.count
-                group.count = 0
+            for group in [*self.groups.get(heapq.heappop(self.expiries), {}).values()]:
+                self._leave(group, group.count)
         expired = len(self.keys) - self.live
         if expired and (free or expired * 2 > self.live):
             self.keys = {digest: group for digest, group in self.keys.items() if group.count}
@@ -157,6 +158,14 @@ class Store:
             for group in groups.values()
         ]
 
+    def totals(self) -> Totals:
+        """The sums of the rows, kept up to date rather than added up."""
+        values = [(pickle.loads(value), count) for value, count in self.values.items()]
+        if without := self.live - sum(self.values.values()):
+            values.append((None, without))
+        ends = [(_shown(expiry), renewed, n) for (expiry, renewed), n in self.ends.items()]
+        return Totals(values, ends)
+
     def _start(self, moment: float) -> int:
         """The start of the period of a moment."""
         return int(moment // self.period) * self.period if self.period else 0
@@ -167,7 +176,7 @@ class Store:
         When the clock goes back, what was not over is not closed.
         """
         if start > self.began and self.summary:
-            self.closed[self.began] = self.summary(self.rows(), self.began)
+            self.closed[self.began] = self.summary(self.totals(), self.began)
             oldest = start - self.kept * self.period
             self.closed = {day: kept for day, kept in self.closed.items() if day >= oldest}
         self.began = start
@@ -180,11 +189,13 @@ class Store:
         makes_room = old is not None and self.values.get(old.value) == 1
         return makes_room and len(self.values) == max_values
 
-    def _leave(self, group: Group) -> None:
-        """Take one key out of its group, and drop the group with its last."""
-        group.count -= 1
-        self.live -= 1
-        self._forget_value(group.value, 1)
+    def _leave(self, group: Group, count: int = 1) -> None:
+        """Take keys out of their group, and drop the group with its last."""
+        group.count -= count
+        self.live -= count
+        _take(self.ends, (group.expiry, group.renewed), count)
+        if group.value != NONE:
+            _take(self.values, group.value, count)
         if not group.count:
             at_expiry = self.groups[group.expiry]
             del at_expiry[group.value, group.renewed]
@@ -193,13 +204,12 @@ class Store:
             if len(self.expiries) > 2 * len(self.groups) + 8:
                 self.expiries = sorted(self.groups)  # a sorted list is a heap
 
-    def _forget_value(self, value: bytes, count: int) -> None:
-        """Count fewer live keys of a value."""
-        if value == NONE:
-            return
-        self.values[value] -= count
-        if not self.values[value]:
-            del self.values[value]
+
+def _take(counts: dict[T, int], name: T, count: int) -> None:
+    """Count fewer, and drop what is none."""
+    counts[name] -= count
+    if not counts[name]:
+        del counts[name]
 
 
 # The stores of this process by LOCATION: Django builds one backend object per thread.
@@ -331,6 +341,11 @@ class MemoryCache(TallyCache):
         with self._store.lock:
             self._store.expire(time.time())
             return self._store.rows()
+
+    def totals(self) -> Totals:
+        with self._store.lock:
+            self._store.expire(time.time())
+            return self._store.totals()
 
     def changes(self) -> int:
         with self._store.lock:

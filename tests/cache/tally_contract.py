@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache import CacheFull, TooManyValues
+from collector.cache import CacheFull, TooManyValues, Totals
 from tests.cache.contract import NOW, PlainCacheContract
 
 DAY = 86400
@@ -20,6 +20,11 @@ KEYS = [f"key{n}" for n in range(20)]
 def assert_tally(cache: Any, *rows: tuple[Any, float | None, bool, int]) -> None:
     """The rows are these, in any order."""
     assert Counter(map(tuple, cache.tally())) == Counter(rows)
+
+
+def in_any_order(totals: Totals) -> tuple[Counter[Any], Counter[Any]]:
+    """Totals, to be compared."""
+    return Counter(totals.values), Counter(totals.ends)
 
 
 def counted(cache: Any) -> Counter[Any]:
@@ -584,7 +589,22 @@ class TallyContract(PlainCacheContract):
         assert async_to_sync(cache.adecr)("n") == 1
         assert_tally(cache, (1, NOW + 10, False, 1))
 
-    # Changes and history
+    # Totals, changes and history
+
+    def test_the_totals_are_the_sums_of_the_tally(self, cache, clock):
+        source = random.Random(7)
+        for _ in range(300):
+            key = source.choice(KEYS)
+            match source.randrange(6):
+                case 0:
+                    cache.delete(key)
+                case 1:
+                    cache.touch(key, source.choice([5, 9, None]))
+                case 2:
+                    clock.shift(1)
+                case _:
+                    cache.set(key, source.choice(["a", "b", None]), source.choice([3, 7, None]))
+            assert in_any_order(cache.totals()) == in_any_order(Totals.of(cache.tally()))
 
     @pytest.mark.parametrize(
         "change",
@@ -632,7 +652,7 @@ class TallyContract(PlainCacheContract):
         assert cache.history() == {}
 
 
-def sizes(rows: list[Any], start: int) -> dict[Any, int]:
+def sizes(totals: Totals, start: int) -> dict[Any, int]:
     """A summary."""
     assert start % DAY == 0
-    return {row.value: row.size for row in rows}
+    return dict(totals.values)
