@@ -9,6 +9,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import gevent
@@ -17,6 +18,7 @@ from gunicorn.errors import AppImportError, HaltServer
 from tracking_site.logs import DiscreetLogger, note_failure, tell_untold
 
 BODY_DEADLINE = 10  # seconds for a whole body
+BODY_ROOM = 16_384  # bytes read of a body that is refused; four times the largest report
 SEND_DEADLINE = 15  # seconds for a client to take what it is sent; more than any other deadline
 HOUSEKEEPING = 60  # seconds between two looks for what has expired, or was not told
 
@@ -35,6 +37,10 @@ backlog = 4096
 # address or scheme, and a SCRIPT_NAME that does not fit the path would be answered with a 500.
 forwarded_allow_ips = ""
 forwarder_headers = ""
+
+# What a head may take: 256 kB a connection.
+limit_request_fields = 64
+limit_request_field_size = 4096
 
 # Asked to end, wait for those who are being answered and no longer.
 graceful_timeout = SEND_DEADLINE
@@ -164,8 +170,9 @@ def pre_request(worker, req):
 
 
 def post_request(worker, req, environ, resp):
-    """Remember that a connection waits for a request."""
+    """Remember that a connection waits for a request, and nothing of what it asked for."""
     idle.add(req.unreader.sock)
+    urlsplit.cache_clear()  # it keeps the last 128 paths that gunicorn parsed
 
 
 def end_idle_connections(worker):
@@ -178,12 +185,24 @@ def end_idle_connections(worker):
 
 
 class DeadlineReader:
-    """Reads a body until BODY_DEADLINE seconds after its head; later, TimeoutError."""
+    """Reads a body until BODY_DEADLINE seconds after its head, and BODY_ROOM bytes of it.
+
+    After that, TimeoutError: gunicorn then closes the connection. It would otherwise read all of a
+    body that was refused, and one that comes fast enough would leave nobody else a turn.
+    """
 
     def __init__(self, reader):
         self.reader = reader
         self.deadline = time.monotonic() + BODY_DEADLINE
+        self.taken = 0
 
     def read(self, size):
-        with gevent.Timeout(self.deadline - time.monotonic(), TimeoutError):
-            return self.reader.read(size)
+        left = self.deadline - time.monotonic()
+        if left <= 0 or self.taken > BODY_ROOM:
+            raise TimeoutError
+        if self.taken:
+            gevent.sleep(0)
+        with gevent.Timeout(left, TimeoutError):
+            data = self.reader.read(size)
+        self.taken += len(data)
+        return data

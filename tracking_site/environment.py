@@ -60,8 +60,9 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
         str, Meta(min_length=1, description="Name of the software whose installations report")
     ] = "Manyfold"
     public_url: Annotated[
-        str, Meta(description="Where this server is reached, as the docs write it")
-    ] = "http://127.0.0.1:8000"
+        str,
+        Meta(description="Where this server is reached, as the docs write it; unset: 127.0.0.1"),
+    ] = ""
     path_prefix: Annotated[
         str,
         Meta(

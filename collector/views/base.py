@@ -38,8 +38,8 @@ class Endpoint(View):
             response = error(400, refusal.problem, refusal.field)
         except Failure as failure:
             response = error(failure.status, failure.problem, headers=failure.headers)
-        except SuspiciousOperation as suspicion:
-            response = error(400, f"{suspicion}")
+        except SuspiciousOperation:
+            response = error(400, "The query has too many parameters; send fewer.")
         except CacheFull:
             problem = "The server is full: known installations go on, new ones may try tomorrow."
             tomorrow = str(DAY - int(time.time()) % DAY)

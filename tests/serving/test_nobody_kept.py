@@ -56,6 +56,16 @@ def test_no_live_object_holds_what_is_not_kept(instrumented):
     assert holders(instrumented, f"sha-of-{id}") == 0
 
 
+def test_no_live_object_holds_what_was_asked_for(instrumented):
+    id = str(uuid4())
+    for path in (f"/{id}", f"/stats?app={id}"):
+        instrumented.request("GET", path, headers={"Content-Type": f"a/b; charset={id}"})
+    instrumented.request("GET", "/healthz")
+    report(instrumented, str(uuid4()))  # so that the answer of the filter is forgotten too
+    assert instrumented.stats()["instances"] == 1
+    assert holders(instrumented, id) == 0
+
+
 def test_forgetting_leaves_neither_digest_nor_version(instrumented):
     id = str(uuid4())
     report(instrumented, id)

@@ -21,6 +21,13 @@ def exchange(server, *parts):
     return int(answer.split()[1]), answer
 
 
+def flood(connection, most):
+    """Send chunks of a byte as fast as they are taken."""
+    sent = 0
+    while sent < most:
+        sent += connection.send(b"1\r\nx\r\n" * 10_000)
+
+
 def with_length(length):
     return HEAD + b"Content-Length: %d\r\n\r\n" % length
 
@@ -54,6 +61,30 @@ def test_garbage_is_400(server, body):
     status, answer = exchange(server, with_length(len(body)), body)
     assert status == 400
     assert b'{"error":' in answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n",
+        HEAD + b"Content-Length: 999999999999\r\n\r\n",
+    ],
+)
+def test_a_body_that_floods_is_cut_off(server, head):
+    with server.connect() as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):
+            flood(connection, 200_000_000)
+    assert server.request("GET", "/healthz").status == 200
+
+
+@pytest.mark.parametrize("value", ["utf-99''x", "utf-8''%ff", "undefined'x'%ff"])
+def test_an_extended_charset_is_not_read_either(server, value):
+    head = HEAD.replace(b"json", f"json; charset*={value}".encode())
+    sent = head + b"Content-Length: %d\r\n\r\n" % len(REPORT)
+    assert exchange(server, sent, REPORT)[0] == 201
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/stats", "/nothing"])
