@@ -30,7 +30,7 @@ OUTCOMES = {
     503: "refused: full or store away",
 }
 
-disable_created_metrics()  # type: ignore[no-untyped-call]
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 _process = CollectorRegistry()
 ProcessCollector(registry=_process)
 _reports = Counter(
