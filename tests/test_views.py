@@ -1,11 +1,15 @@
+import gc
 import json
+import weakref
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import UUID
 
 import pytest
 from django.conf import settings as django_settings
+from django.test import RequestFactory
 
+from collector import views
 from collector.cache import Unavailable, records
 from collector.conf import MAX_BODY
 
@@ -284,6 +288,23 @@ def test_an_error_of_ours_is_refused_as_json(client):
 @pytest.mark.parametrize("path", ["/stats", "/"])
 def test_no_host_is_refused(client, path):
     assert client.get(path, headers={"Host": "a_container:8000"}).status_code < 400
+
+
+def test_a_request_is_gone_with_its_answer_and_waits_for_no_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        for view in (views.Root, views.Stats, views.BadgeSvg):
+            for method in ("GET", "HEAD", "POST"):
+                request = RequestFactory().generic(
+                    method, "/", json.dumps(SENT), "application/json"
+                )
+                there = weakref.ref(request)
+                view.as_view()(request)
+                del request
+                assert there() is None
+    finally:
+        gc.enable()
 
 
 def test_no_cookie_is_set(client, post):

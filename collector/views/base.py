@@ -31,6 +31,13 @@ class Endpoint(View):
 
     cross_origin = False  # whether the pages of other sites may read the answers
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Else Django's View stores `self.head = self.get` in each view: a cycle that keeps the
+        # request, a report's id and all, until the garbage collector comes.
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "get"):
+            cls.head = cls.get  # type: ignore[attr-defined]  # Django looks it up by its name
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
