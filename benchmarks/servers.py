@@ -55,7 +55,7 @@ class Server:
                 raise RuntimeError(f"{self.app} ended with {self.master.returncode}")
             if self._succeeds(method, path, body):
                 return
-            time.sleep(LOOK_EVERY)
+            time.sleep(LOOK_EVERY)  # leave the processor to the server that starts
         raise RuntimeError(f"{self.app} did not answer {path} within {READY_WITHIN} s")
 
     def stop(self) -> None:

@@ -100,7 +100,7 @@ def settle(condition) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"the server did not settle within {SETTLED_WITHIN} s")
-        time.sleep(0.05)
+        time.sleep(0.05)  # leave the processor to the server that settles
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -138,6 +138,11 @@ class TallyCache(BaseCache):
         if timeout <= 0 or not self.granularity:
             return expiry
         return (int(expiry) // self.granularity + 1) * self.granularity
+
+    def validate_key(self, key: str) -> None:
+        """Warn of a key as BaseCache does, whose regular expression most keys can do without."""
+        if " " in key or not key.isprintable() or len(key) > MEMCACHE_MAX_KEY_LENGTH:
+            super().validate_key(key)
 
     def set(
         self,

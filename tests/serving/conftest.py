@@ -58,7 +58,7 @@ class Server:
         until = time.monotonic() + START_TIMEOUT
         while text not in self.output:
             assert time.monotonic() < until, self.output
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two looks, not instead of one
         return self
 
     def wait_until_ended(self):
@@ -76,7 +76,7 @@ class Server:
                 assert self.request("GET", "/readyz").status == 200
                 return self
             except ConnectionError:
-                time.sleep(0.01)
+                time.sleep(0.01)  # between two tries, while it starts
         raise AssertionError(self.output)
 
     def request(self, method, path, body=None, headers=None):
@@ -138,7 +138,10 @@ def free_port():
 
 
 def needs(program, package):
-    """Skip where a program is missing; CI has them all, so there it is a failure."""
+    """Skip where a program is missing, and say how to get it: a clone's tests need pip only.
+
+    `.ci/run` installs them all, so there a missing one is a failure and nothing is skipped.
+    """
     if shutil.which(program) is None:
         message = f"{program} is missing: apt-get install {package}"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
