@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from django.template.loader import render_to_string
 
 from collector import filters, stats
+from collector.answers import BadgeDescription
 from collector.cache import Unavailable
 from collector.reports import Refusal
 
@@ -70,15 +70,9 @@ def static_url(shown: Badge) -> str:
     )
 
 
-def endpoint(shown: Badge) -> dict[str, Any]:
-    """The badge in shields.io's endpoint schema, https://shields.io/badges/endpoint-badge."""
-    return {
-        "schemaVersion": 1,
-        "label": shown.label,
-        "message": shown.news,
-        "color": shown.color,
-        "cacheSeconds": CACHE_SECONDS,
-    }
+def endpoint(shown: Badge) -> BadgeDescription:
+    """The badge, described to shields.io."""
+    return BadgeDescription(1, shown.label, shown.news, shown.color, CACHE_SECONDS)
 
 
 def svg(shown: Badge) -> str:

@@ -9,32 +9,33 @@ from django.template import Context, Engine
 from django.template.loader import render_to_string
 from markdown import Markdown
 
-from collector import __version__, examples
+from collector import __version__, examples, reference
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, Conf, conf
 from collector.reports import FIELDS
 
-SOURCE = Path(__file__).parent / "docs" / "index.md"
-TITLE = "What this server counts"
+SOURCES = Path(__file__).parent / "docs"
+TITLES = {"index": "What this server counts", "api": "The API"}
 EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
 TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
 
 
 @cache
-def page() -> str:
-    """The docs as an HTML page."""
-    return _page(_filled())
+def page(name: str = "index") -> str:
+    """One of the docs as an HTML page."""
+    return _page(_filled(name), TITLES[name])
 
 
 @cache
 def welcome(where: str) -> str:
     """A short HTML page: the first section of the docs, and where the rest is."""
-    first_section = _filled().split("[TOC]")[0]
-    return _page(f"{first_section}\n[Read the docs]({where})\n")
+    first_section = _filled("index").split("[TOC]")[0]
+    return _page(f"{first_section}\n[Read the docs]({where})\n", TITLES["index"])
 
 
 def facts() -> dict[str, Any]:
     """What the docs say of this deployment: the settings in force, and examples under them."""
     return {
+        "api": reference,
         "conf": conf,
         "example": examples,
         "fields": FIELDS,
@@ -49,16 +50,16 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _filled() -> str:
+def _filled(name: str) -> str:
     # Markdown escapes what stands in code; elsewhere the source says force_escape.
-    template = Engine(autoescape=False).from_string(SOURCE.read_text(encoding="utf-8"))
-    return template.render(Context(facts(), autoescape=False))
+    source = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
+    return Engine(autoescape=False).from_string(source).render(Context(facts(), autoescape=False))
 
 
-def _page(source: str) -> str:
+def _page(source: str, title: str) -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
     context = {
-        "title": TITLE,
+        "title": title,
         "content": content,
         "project": conf.project_name,
         "release": __version__,

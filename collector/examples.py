@@ -6,10 +6,13 @@ The docs quote these; a test asks a server the same and compares.
 import json
 from typing import Any
 
+import msgspec
 from django.urls import reverse
+from msgspec import UNSET
 
 from collector import badges, filters, reports, stats
 from collector import history as past
+from collector.answers import Problem, Receipt
 from collector.cache import Row, Totals
 from collector.conf import DAY, conf
 
@@ -20,12 +23,12 @@ PREFIX = "0.9"
 
 def report() -> str:
     """The body of a report."""
-    return json.dumps(_sent())
+    return json.dumps(sent())
 
 
 def report_indented() -> str:
     """The body of a report, to be read."""
-    return json.dumps(_sent(), indent=2)
+    return json.dumps(sent(), indent=2)
 
 
 def day() -> str:
@@ -40,7 +43,7 @@ def forgotten_day() -> str:
 
 def receipt() -> str:
     """The answer to it."""
-    return _compact({"stored": _version(), "forgotten_at": stats.iso(_expiry())})
+    return _compact(Receipt(_version(), stats.iso(_expiry())))
 
 
 def refusal() -> str:
@@ -48,7 +51,7 @@ def refusal() -> str:
     try:
         reports.parse(b'{"id": "my-server"}')
     except reports.Refusal as refused:
-        return _compact({"error": refused.problem, "field": refused.field})
+        return _compact(Problem(refused.problem, refused.field or UNSET))
     raise AssertionError("a refusal that is none")
 
 
@@ -84,10 +87,11 @@ def badge_json() -> str:
 
 def docs_url() -> str:
     """Where a browser that visits is sent."""
-    return conf.docs_url or conf.public_url + reverse("docs")
+    return conf.docs_url or f"{conf.public_url}/docs"
 
 
-def _sent() -> dict[str, Any]:
+def sent() -> dict[str, Any]:
+    """The content of a report."""
     return {"id": ID, "version": {field.name: field.example for field in reports.FIELDS}}
 
 
@@ -99,7 +103,7 @@ def _expiry() -> int:
     return (DAY_OF_REPORT + conf.retention_days + 1) * DAY
 
 
-def _numbers(query: dict[str, list[str]] | None = None) -> dict[str, Any]:
+def _numbers(query: dict[str, list[str]] | None = None) -> Any:
     return stats.numbers(_snapshot(), filters.parse(query or {}))
 
 
@@ -111,5 +115,5 @@ def _snapshot() -> stats.Snapshot:
     )
 
 
-def _compact(content: dict[str, Any]) -> str:
-    return json.dumps(content, separators=(",", ":"))
+def _compact(content: Any) -> str:
+    return msgspec.json.encode(content).decode()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from collector import stats
+from collector.answers import Day, History, Others
 from collector.cache import Totals
 from collector.conf import DAY, conf
 from collector.dimensions import RAW, Rules
@@ -28,29 +29,29 @@ def closing(totals: Totals, start: int) -> dict[str, Any]:
     return {"reported": reported, **{name: kept[name] for name in names}}
 
 
-def numbers(taken: stats.Snapshot) -> dict[str, Any]:
+def numbers(taken: stats.Snapshot) -> History:
     """The days that are over, the oldest first, under the rules in force, and since when."""
     days = [point(start, kept, taken.rules) for start, kept in taken.history.items()]
-    return {"since": stats.iso(taken.since), "history_days": conf.history_days, "days": days}
+    return History(stats.iso(taken.since), conf.history_days, days)
 
 
-def to_csv(history: Mapping[str, Any]) -> str:
+def to_csv(history: History) -> str:
     """The same, a line for each number: date, what, name, installations."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("date", "what", "name", "installations"))
-    for day in history["days"]:
+    for day in history.days:
         lines.writerows(_lines(day))
     return text.getvalue()
 
 
-def _lines(day: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
+def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
     for total in TOTALS:
-        yield day["date"], total, "", day[total]
+        yield day.date, total, "", getattr(day, total)
     for breakdown in (raw.breakdown for raw in RAW):
-        for name, count in day[breakdown].items():
-            yield day["date"], breakdown, _harmless(name), count
-        yield day["date"], f"other {breakdown}", "", day["others"][breakdown]
+        for name, count in getattr(day, breakdown).items():
+            yield day.date, breakdown, _harmless(name), count
+        yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
 
 
 def _harmless(name: str) -> str:
@@ -58,9 +59,9 @@ def _harmless(name: str) -> str:
     return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
-def point(start: int, kept: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
-    """A day as it is told."""
+def point(start: int, kept: Mapping[str, Any], rules: Rules) -> Any:
+    """A day as it is told: `answers.Day`."""
     totals = {name: kept[name] for name in TOTALS}
     listed = {raw.breakdown: stats.listing(raw, kept[raw.breakdown], rules) for raw in RAW}
-    others = stats.others(kept["instances"], listed)
-    return {"date": stats.iso(start)[:10], **totals, **listed, "others": others}
+    others = Others(**stats.others(kept["instances"], listed))
+    return Day(date=stats.iso(start)[:10], **totals, **listed, others=others)

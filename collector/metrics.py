@@ -66,11 +66,11 @@ class _Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         numbers = stats.numbers(self.taken)
-        yield _gauge("instances", "Installations whose report counts.", numbers["instances"])
+        yield _gauge("instances", "Installations whose report counts.", numbers.instances)
         yield _gauge(
             "established_instances",
             "Installations that reported on two days at least.",
-            numbers["established"],
+            numbers.established,
         )
         for fold in FOLDED:
             family = GaugeMetricFamily(
@@ -78,11 +78,11 @@ class _Snapshot(Collector):
                 f"Installations by {fold.name}; what is not told by name is left out.",
                 labels=[fold.name],
             )
-            for name, number in numbers["folded"][fold.breakdown].items():
+            for name, number in getattr(numbers.folded, fold.breakdown).items():
                 family.add_metric([name], number)
             yield family
         yield _gauge("since_timestamp_seconds", "When counting began.", self.taken.since)
-        yield _gauge("warming_up", "1 until a whole day was counted.", numbers["warming_up"])
+        yield _gauge("warming_up", "1 until a whole day was counted.", numbers.warming_up)
         yield _gauge("instances_limit", "Installations kept at most.", conf.max_instances)
         versions = sum(value is not None for value, _ in self.taken.totals.values)
         yield _gauge("versions", "Distinct versions kept.", versions)

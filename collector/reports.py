@@ -79,11 +79,21 @@ RULES = {
 
 
 def _member(field: Field) -> tuple[Any, ...]:
-    text = Annotated[str, msgspec.Meta(max_length=field.limit, pattern=PRINTABLE_ASCII)]
+    rule = msgspec.Meta(
+        max_length=field.limit,
+        pattern=PRINTABLE_ASCII,
+        description=f"`{field.name}` {field.about}",
+    )
+    text = Annotated[str, rule]
     return (field.name, text) if field.required else (field.name, text | None, None)
 
 
-Version = msgspec.defstruct("Version", map(_member, FIELDS), frozen=True)
+Version = msgspec.defstruct(
+    "Version",
+    map(_member, FIELDS),
+    frozen=True,
+    namespace={"__doc__": "What an installation runs. Anything else in it is ignored."},
+)
 Id = Annotated[str, msgspec.Meta(min_length=36, max_length=36, pattern=UUID)]
 
 
@@ -93,7 +103,7 @@ class Forget(msgspec.Struct, frozen=True):
     id: Id
 
 
-class _Report(Forget, frozen=True):
+class Body(Forget, frozen=True):
     """The body of a report."""
 
     version: Version  # type: ignore[valid-type]  # its members are the table's
@@ -116,7 +126,7 @@ class Refusal(Exception):
 
 
 T = TypeVar("T")
-_report = msgspec.json.Decoder(_Report)
+_report = msgspec.json.Decoder(Body)
 _forget = msgspec.json.Decoder(Forget)
 
 

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from collector import answers
+from collector.answers import PERCENT
 from collector.cache import Row, Totals, records
 from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
 from collector.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
 from collector.filters import NO_FILTERS, Filters, select
 from collector.folding import NO_RELEASE, order
 
-PERCENT = 95  # of the installations on a release run at least the one that is told
 MEMOS = 64  # answers remembered with a snapshot
 T = TypeVar("T")
 
@@ -80,16 +81,16 @@ def rules_in_force() -> Rules:
     return Rules(conf.min_group, conf.hide)
 
 
-def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> dict[str, Any]:
-    """The statistics of a snapshot, in the order and form of `/stats`."""
+def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> Any:
+    """The statistics of a snapshot, as `answers.Numbers`."""
     totals = taken.select(filters)
-    return {
+    return answers.Numbers(
         **summary(totals, taken.rules),
-        "since": iso(taken.since),
-        "warming_up": taken.warming_up,
-        "window_days": conf.retention_days,
-        "last_reported": last_reported(totals, taken.now, conf.retention_days),
-    }
+        since=iso(taken.since),
+        warming_up=taken.warming_up,
+        window_days=conf.retention_days,
+        last_reported=last_reported(totals, taken.now, conf.retention_days),
+    )
 
 
 def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
@@ -100,14 +101,14 @@ def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
     return {
         "instances": total,
         **listed,
-        "others": others(total, listed),
+        "others": answers.Others(**others(total, listed)),
         "established": sum(size for _, renewed, size in totals.ends if renewed),
         "folded": folded(total, counts, rules),
     }
 
 
-def folded(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) -> dict[str, Any]:
-    """The counts by release, repository and family, from those by field."""
+def folded(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) -> Any:
+    """The counts by release, repository and family, from those by field: `answers.Folded`."""
     folds = {fold: _fold(fold, counts[fold.field], rules) for fold in FOLDED}
     del folds[RELEASE][NO_RELEASE]  # a Counter does not mind if there are none
     listed = {fold.breakdown: listing(fold, folds[fold], rules) for fold in FOLDED}
@@ -120,15 +121,15 @@ def folded(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) ->
     at_least = cumulated(listed["releases"])
     rest = others(total, {fold.breakdown: listed[fold.breakdown] for fold in FOLDED})
     rest["releases"] -= sum(listed["not_releases"].values())
-    return {
+    return answers.Folded(
         **listed,
-        "others": rest,
-        "at_least": at_least,
-        "on_releases": on_releases,
-        f"{PERCENT}_percent_run_at_least": next(
+        others=answers.FoldedOthers(**rest),
+        at_least=at_least,
+        on_releases=on_releases,
+        percent_run_at_least=next(
             (name for name, n in at_least.items() if n * 100 >= PERCENT * on_releases), None
         ),
-    }
+    )
 
 
 def cumulated(releases: Mapping[str, int]) -> dict[str, int]:

@@ -22,6 +22,8 @@ urlpatterns = [
     path("badge.json", views.BadgeJson.as_view(), name="badge-json"),
     path("docs", views.Docs.as_view(), name="docs"),
     path("docs/", views.Docs.as_view()),
+    path("docs/api", views.Docs.as_view(name="api"), name="api"),
+    path("openapi.json", views.OpenApi.as_view(), name="openapi"),
     path("metrics", views.Metrics.as_view(), name="metrics"),
     path("healthz", views.Health.as_view(), name="healthz"),
     path("readyz", views.Ready.as_view(), name="readyz"),

@@ -1,12 +1,14 @@
 import json
 
+import msgspec
 import pytest
 
+from collector import stats
 from collector.cache import Row, Totals
 from collector.dimensions import RAW, Rules
 from collector.filters import NO_FILTERS, parse, select
 from collector.reports import Refusal
-from collector.stats import last_reported, listing, summary
+from collector.stats import last_reported, listing
 
 DAY = 86400
 NO_RULES = Rules()
@@ -15,6 +17,10 @@ APP = RAW[0]
 
 def row(app="1", image=None, arch=None, *, renewed=False, size=1):
     return Row({"app": app, "image": image, "arch": arch}, 8 * DAY, renewed, size)
+
+
+def summary(totals, rules):
+    return msgspec.to_builtins(stats.summary(totals, rules))
 
 
 def filtered(rows, rules=NO_RULES, **query):

@@ -185,12 +185,12 @@ class Window(RuleBasedStateMachine):
         numbers = statistics.numbers(statistics.snapshot())
         kept = self.live.values()
         apps = [record.app for record in kept]
-        assert numbers["instances"] == len(self.live)
-        assert numbers["versions"] == {app: apps.count(app) for app in set(apps)}
-        assert numbers["established"] == sum(record.established for record in kept)
+        assert numbers.instances == len(self.live)
+        assert numbers.versions == {app: apps.count(app) for app in set(apps)}
+        assert numbers.established == sum(record.established for record in kept)
         days = [record.day for record in kept]
         window = range(self.today - RETENTION, self.today + 1)
-        assert [*numbers["last_reported"].values()] == [days.count(day) for day in window]
+        assert [*numbers.last_reported.values()] == [days.count(day) for day in window]
 
 
 TestWindow = Window.TestCase

@@ -61,7 +61,9 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     ] = "Manyfold"
     public_url: Annotated[
         str,
-        Meta(description="Where this server is reached, as the docs write it; unset: 127.0.0.1"),
+        Meta(
+            description="Where this is reached, prefix included, as docs write it; unset: 127.0.0.1"
+        ),
     ] = ""
     path_prefix: Annotated[
         str,

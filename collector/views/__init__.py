@@ -6,6 +6,7 @@ from collector.views.numbers import History, HistoryCsv, Metrics, Stats
 from collector.views.pages import (
     Docs,
     Health,
+    OpenApi,
     Ready,
     Root,
     bad_request,
@@ -23,6 +24,7 @@ __all__ = [
     "History",
     "HistoryCsv",
     "Metrics",
+    "OpenApi",
     "Ready",
     "Root",
     "Stats",

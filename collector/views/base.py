@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.request import UnreadablePostError
 from django.utils.http import parse_etags
 from django.views import View
+from msgspec import UNSET
 
+from collector.answers import Problem
 from collector.cache import CacheFull, Unavailable
 from collector.conf import DAY, MAX_BODY
 from collector.reports import Refusal
@@ -77,8 +79,7 @@ def error(
     status: int, problem: str, field: str | None = None, headers: dict[str, str] | None = None
 ) -> HttpResponse:
     """A refusal: what is wrong and what to do, and the field if it is one field's."""
-    content = {"error": problem, **({"field": field} if field else {})}
-    return answer(content, status, headers)
+    return answer(Problem(problem, field or UNSET), status, headers)
 
 
 def bodiless(request: HttpRequest, response: HttpResponse) -> HttpResponse:

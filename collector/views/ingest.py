@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from collector import metrics, reports, stats
+from collector.answers import Receipt
 from collector.cache import TooManyValues, records
 from collector.views.base import Endpoint, answer, json_body
 
@@ -26,8 +27,7 @@ class Ingest(Endpoint):
         except TooManyValues:
             stored = None
             forgotten_at = records().put(report.id, stored)
-        receipt = {"stored": stored, "forgotten_at": forgotten_at and stats.iso(forgotten_at)}
-        return answer(receipt, 201)
+        return answer(Receipt(stored, forgotten_at and stats.iso(forgotten_at)), 201)
 
 
 class Forget(Endpoint):

@@ -32,14 +32,14 @@ class Numbers(Endpoint):
 class Stats(Numbers):
     """The statistics; filters narrow them."""
 
-    def content(self, taken: stats.Snapshot, query: QueryDict) -> dict[str, Any]:
+    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
         return stats.numbers(taken, filters.parse(dict(query.lists())))
 
 
 class History(Numbers):
     """The days that are over."""
 
-    def content(self, taken: stats.Snapshot, query: QueryDict) -> dict[str, Any]:
+    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
         return history.numbers(taken)
 
 

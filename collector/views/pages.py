@@ -5,7 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from collector import docs
+from collector import docs, openapi
+from collector.answers import Status
 from collector.cache import records
 from collector.conf import conf
 from collector.views.base import Endpoint, answer, bodiless, error, unless_known, with_length
@@ -23,15 +24,26 @@ class Root(Ingest):
 class Docs(Endpoint):
     """The docs, with the settings in force."""
 
+    name = "index"
+
     def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, HttpResponse(docs.page()))
+        return unless_known(request, HttpResponse(docs.page(self.name)))
+
+
+class OpenApi(Endpoint):
+    """The API, described."""
+
+    cross_origin = True
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return unless_known(request, HttpResponse(openapi.text(), "application/json"))
 
 
 class Health(Endpoint):
     """Alive: true of a process that answers, whatever its store does."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return answer({"status": "alive"})
+        return answer(Status("alive"))
 
 
 class Ready(Endpoint):
@@ -39,7 +51,7 @@ class Ready(Endpoint):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         records().has_key("ready?")
-        return answer({"status": "ready"})
+        return answer(Status("ready"))
 
 
 class Failed(Endpoint):

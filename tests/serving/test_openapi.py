@@ -1,0 +1,25 @@
+"""A fuzzer that reads the description, against the server that is described."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+
+OPTIONS = ("--checks=all", "--max-examples=50", "--generation-database=none", "--no-color")
+
+
+def test_a_fuzzer_agrees_with_the_description(server, tmp_path):
+    # From a file: what is read from a server is left out of the run.
+    described = tmp_path / "openapi.json"
+    described.write_bytes(server.request("GET", "/openapi.json").content)
+    run = subprocess.run(
+        [SCHEMATHESIS, "run", described, "--url", f"http://{server.address}", *OPTIONS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "Tested: 15\n" in run.stdout
+    assert "No issues found" in run.stdout
