@@ -24,6 +24,7 @@ MEANINGS = {
     408: "The body did not come in time.",
     411: "There is no Content-Length.",
     413: "The body is too long.",
+    414: "The query is too long; gunicorn answers this itself.",
     415: "The body is not JSON.",
     503: "The server is full, or its store is away; when to try again is in Retry-After.",
 }
@@ -182,7 +183,9 @@ def schemas() -> dict[str, Any]:
 
 
 def _described(operation: Operation) -> dict[str, Any]:
-    refusals = dict.fromkeys(operation.refusals, answers.Problem)
+    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, answers.Problem)
+    if operation.parameters:
+        refusals[414] = "text/html"
     described: dict[str, Any] = {
         "operationId": f"{operation.method}-{operation.name}",
         "summary": operation.summary,

@@ -6,15 +6,17 @@ from pathlib import Path
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 
-OPTIONS = ("--checks=all", "--max-examples=50", "--generation-database=none", "--no-color")
+CONFIG = ("--config-file", Path(__file__).with_name("schemathesis.toml"))
+OPTIONS = ("--max-examples=50", "--generation-database=none", "--no-color")
 
 
 def test_a_fuzzer_agrees_with_the_description(server, tmp_path):
     # From a file: what is read from a server is left out of the run.
     described = tmp_path / "openapi.json"
     described.write_bytes(server.request("GET", "/openapi.json").content)
+    url = f"--url=http://{server.address}"
     run = subprocess.run(
-        [SCHEMATHESIS, "run", described, "--url", f"http://{server.address}", *OPTIONS],
+        [SCHEMATHESIS, *CONFIG, "run", described, url, *OPTIONS],
         cwd=tmp_path,
         capture_output=True,
         text=True,
