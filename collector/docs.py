@@ -6,30 +6,30 @@ from typing import Any
 
 from django.core.signals import setting_changed
 from django.template import Context, Engine
-from django.template.loader import render_to_string
 from markdown import Markdown
 
-from collector import __version__, examples, reference
+from collector import examples, reference
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, Conf, conf
+from collector.frame import framed
 from collector.reports import FIELDS
 
 SOURCES = Path(__file__).parent / "docs"
-TITLES = {"index": "What this server counts", "api": "The API"}
+TITLES = {"docs": "What this server counts", "api": "The API"}  # by the name of the path
 EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
 TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
 
 
 @cache
-def page(name: str = "index") -> str:
+def page(name: str = "docs") -> str:
     """One of the docs as an HTML page."""
-    return _page(_filled(name), TITLES[name])
+    return _page(_filled(name), TITLES[name], name)
 
 
 @cache
 def welcome(where: str) -> str:
     """A short HTML page: the first section of the docs, and where the rest is."""
-    first_section = _filled("index").split("[TOC]")[0]
-    return _page(f"{first_section}\n[Read the docs]({where})\n", TITLES["index"])
+    first_section = _filled("docs").split("[TOC]")[0]
+    return _page(f"{first_section}\n[Read the docs]({where})\n", TITLES["docs"])
 
 
 def facts() -> dict[str, Any]:
@@ -56,15 +56,9 @@ def _filled(name: str) -> str:
     return Engine(autoescape=False).from_string(source).render(Context(facts(), autoescape=False))
 
 
-def _page(source: str, title: str) -> str:
+def _page(source: str, title: str, here: str = "") -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    context = {
-        "title": title,
-        "content": content,
-        "project": conf.project_name,
-        "release": __version__,
-    }
-    return render_to_string("collector/page.html", context)
+    return framed("page", title, here, content=content)
 
 
 def _shown(value: Any) -> str:

@@ -135,6 +135,13 @@ OPERATIONS = (
         answers={200: dict[str, Any], 304: None},
     ),
     Operation(name="root", summary="Go to the docs", answers={302: "text/html"}),
+    Operation(
+        name="dashboard",
+        summary="The numbers, to be looked at; the same filters",
+        answers={200: "text/html", 302: None, 304: None},
+        parameters=_filters(maxItems=MAX_FILTERS),
+        refusals=(400, 503),
+    ),
     Operation(name="docs", summary="The docs", answers={200: "text/html", 304: None}),
     Operation(name="api", summary="The API, to be read", answers={200: "text/html", 304: None}),
     Operation(name="healthz", summary="Alive", answers={200: answers.Status}),

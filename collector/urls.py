@@ -20,6 +20,7 @@ urlpatterns = [
     path("badge/", views.BadgeRedirect.as_view()),
     path("badge.svg", views.BadgeSvg.as_view(), name="badge-svg"),
     path("badge.json", views.BadgeJson.as_view(), name="badge-json"),
+    path("dashboard", views.Dashboard.as_view(), name="dashboard"),
     path("docs", views.Docs.as_view(), name="docs"),
     path("docs/", views.Docs.as_view()),
     path("docs/api", views.Docs.as_view(name="api"), name="api"),

@@ -3,6 +3,7 @@
 import csv
 import re
 from datetime import timedelta
+from urllib.parse import quote_plus, urlencode
 
 import pytest
 from django.urls import reverse
@@ -12,16 +13,16 @@ from collector.dimensions import ALL
 from collector.urls import urlpatterns
 
 SURFACES = [pattern.name for pattern in urlpatterns if pattern.name]
-HIDDEN = {"app": "7.7.7-hidden", "image": "ghcr.io/hidden/hidden", "arch": "arm-hidden"}
-RARE = {"app": "8.8.8", "image": "ghcr.io/rare/rare", "arch": "aarch64-rare"}
+HIDDEN = {"app": "7.7.7-undisclosed", "image": "ghcr.io/undisclosed/x", "arch": "arm-undisclosed"}
+RARE = {"app": "8.8.8", "image": "ghcr.io/seldom/x", "arch": "aarch64-seldom"}
 USUAL = {"app": "1.0.0", "image": "ghcr.io/usual/usual", "arch": "x86_64-usual"}
-SECRETS = ("hidden", "rare", "7.7.7", "8.8.8", "32-bit ARM", "64-bit ARM")
+SECRETS = ("undisclosed", "seldom", "7.7.7", "8.8.8", "32-bit ARM", "64-bit ARM")
 
 
 @pytest.fixture
 def _a_fleet_with_secrets(clock, settings, report):
     settings.COLLECTOR_MIN_GROUP = 3
-    settings.COLLECTOR_HIDE = dict.fromkeys(ALL, "hidden")
+    settings.COLLECTOR_HIDE = dict.fromkeys(ALL, "undisclosed")
     for version, size in ((HIDDEN, 5), (RARE, 2), (USUAL, 5)):
         for _ in range(size):
             report(**version)
@@ -42,7 +43,7 @@ def test_there_are_surfaces():
 def test_none_tells_a_small_or_hidden_name(client, name):
     told = body(client, name)
     if name == "docs":  # which names the families in its own words, and nothing of the fleet
-        told = re.sub("(32|64)-bit.ARM", "", told).replace("hidden", "")
+        told = re.sub("(32|64)-bit.ARM", "", told)
     assert not [secret for secret in SECRETS if secret in told]
 
 
@@ -52,11 +53,16 @@ def test_none_tells_a_small_or_hidden_name(client, name):
 @pytest.mark.parametrize("version", [HIDDEN, RARE], ids=["hidden", "rare"])
 def test_none_tells_it_to_a_filter(client, name, dimension, version):
     known = dimension.of(version)
-    answers = {
-        re.sub(r"\b(process|python)_.*", "", body(client, name, f"?{dimension.name}={value}"))
-        for value in (known, known[:-1] + "*", "never-reported")
-    }
-    assert len(answers) == 1
+    asked = (known, known[:-1] + "*", "never-reported")
+    queries = ["?" + urlencode({dimension.name: value}) for value in asked]
+    assert len({without(asked, body(client, name, query)) for query in queries}) == 1
+
+
+def without(asked, answer):
+    """An answer without what was asked, which a page repeats, and what changes by itself."""
+    for value in asked:
+        answer = answer.replace(value, "").replace(quote_plus(value), "")
+    return re.sub(r"\b(process|python)_.*", "", answer)
 
 
 def test_the_same_moment_has_the_same_figures_everywhere(clock, client, report):

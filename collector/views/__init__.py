@@ -4,6 +4,7 @@ from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
 from collector.views.ingest import Forget
 from collector.views.numbers import History, HistoryCsv, Metrics, Stats
 from collector.views.pages import (
+    Dashboard,
     Docs,
     Health,
     OpenApi,
@@ -18,6 +19,7 @@ __all__ = [
     "BadgeJson",
     "BadgeRedirect",
     "BadgeSvg",
+    "Dashboard",
     "Docs",
     "Forget",
     "Health",

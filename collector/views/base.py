@@ -2,6 +2,7 @@
 
 import time
 from hashlib import blake2b
+from http.client import responses
 from typing import Any, cast
 
 import msgspec
@@ -15,7 +16,10 @@ from msgspec import UNSET
 from collector.answers import Problem
 from collector.cache import CacheFull, Unavailable
 from collector.conf import DAY, MAX_BODY
+from collector.frame import framed
 from collector.reports import Refusal
+
+JSON, HTML = "application/json", "text/html"
 
 
 class Failure(Exception):
@@ -29,7 +33,7 @@ class Failure(Exception):
 
 
 class Endpoint(View):
-    """A view whose every refusal is JSON, and whose answers to HEAD have a length and no body."""
+    """A view with refusals of our own, whose answers to HEAD have a length and no body."""
 
     cross_origin = False  # whether the pages of other sites may read the answers
 
@@ -43,19 +47,19 @@ class Endpoint(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
-        except Refusal as refusal:
-            response = error(400, refusal.problem, refusal.field)
+        except Refusal as refused:
+            response = refusal(request, 400, refused.problem, refused.field)
         except Failure as failure:
-            response = error(failure.status, failure.problem, headers=failure.headers)
+            response = refusal(request, failure.status, failure.problem, headers=failure.headers)
         except SuspiciousOperation:
-            response = error(400, "The query has too many parameters; send fewer.")
+            response = refusal(request, 400, "The query has too many parameters; send fewer.")
         except CacheFull:
             problem = "The server is full: known installations go on, new ones may try tomorrow."
             tomorrow = str(DAY - int(time.time()) % DAY)
-            response = error(503, problem, headers={"Retry-After": tomorrow})
+            response = refusal(request, 503, problem, headers={"Retry-After": tomorrow})
         except Unavailable:
             problem = "The store is away; try again in a minute."
-            response = error(503, problem, headers={"Retry-After": "60"})
+            response = refusal(request, 503, problem, headers={"Retry-After": "60"})
         if self.cross_origin:
             response["Access-Control-Allow-Origin"] = "*"
         return bodiless(request, response)
@@ -65,20 +69,27 @@ class Endpoint(View):
     ) -> HttpResponse:
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         problem = f"This method is not allowed here; use one of {allowed}."
-        return error(405, problem, headers={"Allow": allowed})
+        return refusal(request, 405, problem, headers={"Allow": allowed})
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
     """A JSON answer with its length: without one, gunicorn would send it in chunks."""
     body = msgspec.json.encode(content)
-    response = HttpResponse(body, "application/json", status, headers=headers)
+    response = HttpResponse(body, JSON, status, headers=headers)
     return with_length(response)
 
 
-def error(
-    status: int, problem: str, field: str | None = None, headers: dict[str, str] | None = None
+def refusal(
+    request: HttpRequest,
+    status: int,
+    problem: str,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
 ) -> HttpResponse:
-    """A refusal: what is wrong and what to do, and the field if it is one field's."""
+    """What is wrong and what to do: a page for a browser, and JSON for everyone else."""
+    if request.get_preferred_type([JSON, HTML]) == HTML:
+        page = framed("refusal", responses[status], problem=problem)
+        return with_length(HttpResponse(page, HTML, status, headers=headers))
     return answer(Problem(problem, field or UNSET), status, headers)
 
 
@@ -112,7 +123,7 @@ def kept(response: HttpResponse) -> dict[str, str]:
 
 def json_body(request: HttpRequest) -> bytes:
     """The body of a request that says it is JSON, and how long; raises Failure."""
-    if request.content_type != "application/json":
+    if request.content_type != JSON:
         raise Failure(415, "The Content-Type must be application/json.")
     declared = request.META.get("CONTENT_LENGTH", "")
     if not declared.isdecimal():

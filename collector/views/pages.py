@@ -5,12 +5,14 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from collector import docs, openapi
+from collector import dashboard, docs, openapi, stats
 from collector.answers import Status
 from collector.cache import records
 from collector.conf import conf
-from collector.views.base import Endpoint, answer, bodiless, error, unless_known, with_length
+from collector.frame import framed
+from collector.views.base import Endpoint, answer, bodiless, refusal, unless_known, with_length
 from collector.views.ingest import Ingest
+from collector.views.numbers import Numbers
 
 
 class Root(Ingest):
@@ -24,10 +26,28 @@ class Root(Ingest):
 class Docs(Endpoint):
     """The docs, with the settings in force."""
 
-    name = "index"
+    name = "docs"
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return unless_known(request, HttpResponse(docs.page(self.name)))
+
+
+class Dashboard(Numbers):
+    """The numbers, for people. The form's filter is added to the others, where links can lead."""
+
+    content_type = "text/html; charset=utf-8"
+    cross_origin = False
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        query = dashboard.added(dict(request.GET.lists()))
+        if query is None:
+            return super().get(request)
+        there = f"{reverse('dashboard')}?{query}"
+        return with_length(HttpResponseRedirect(there, headers={"Cache-Control": "no-cache"}))
+
+    def body(self, taken: stats.Snapshot) -> bytes:
+        shown = dashboard.page(taken, dict(self.request.GET.lists()))
+        return framed("dashboard", "Installations", "dashboard", **shown).encode()
 
 
 class OpenApi(Endpoint):
@@ -61,7 +81,7 @@ class Failed(Endpoint):
     problem = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return bodiless(request, error(self.status, self.problem))
+        return bodiless(request, refusal(request, self.status, self.problem))
 
 
 not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")

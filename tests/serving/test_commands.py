@@ -40,7 +40,7 @@ def run(command):
 
 @pytest.mark.parametrize(
     ("source", "fewest"),
-    [(lambda: docs._filled("index"), 10), ((ROOT / "README.md").read_text, 2)],
+    [(lambda: docs._filled("docs"), 10), ((ROOT / "README.md").read_text, 2)],
     ids=["docs", "README"],
 )
 def test_the_curl_lines_answer_as_they_say(start, source, fewest):
@@ -57,7 +57,7 @@ def test_the_curl_lines_answer_as_they_say(start, source, fewest):
 
 def blocks(heading):
     """The shell blocks of a section of the docs."""
-    section = docs._filled("index").split(f"## {heading}")[1].split("\n## ")[0]
+    section = docs._filled("docs").split(f"## {heading}")[1].split("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
@@ -149,7 +149,7 @@ def test_checking_that_nobody_is_in_the_logs(start, clone):
 
 def test_the_alert_rule_is_one_that_prometheus_takes_and_that_fires(tmp_path):
     needs("promtool", "prometheus")
-    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs._filled("index"), re.MULTILINE | re.DOTALL)
+    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs._filled("docs"), re.MULTILINE | re.DOTALL)
     (tmp_path / "rules.yaml").write_text(rule)
     fired = "[{exp_annotations: {summary: No installation of Manyfold has reported for a day.}}]"
     (tmp_path / "test.yaml").write_text(

@@ -1,0 +1,280 @@
+"""What the dashboard shows: a moment's numbers and the days before it, ready to be laid out."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from collector import answers, charts, filters, folding, history, stats
+from collector.conf import conf
+from collector.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
+
+LAYERS = 6  # releases with a layer of their own in the adoption
+LISTED = 60  # names in a table of the page; /stats has more
+OPEN = 12  # of them are in sight at once
+WEEK = timedelta(days=7)
+LABELS = {
+    "app": "version",
+    "image": "image",
+    "arch": "architecture",
+    "release": "release",
+    "repository": "image",
+    "family": "processor",
+}
+Query = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A name, how many installations have it, and the page that shows them alone."""
+
+    name: str
+    count: int
+    of: int
+    link: str
+    chosen: bool
+    at_least: int | None = None
+    of_releases: int = 0
+
+    @property
+    def percent(self) -> str:
+        """The part of all."""
+        return percent(self.count, self.of)
+
+    @property
+    def width(self) -> str:
+        """The length of its bar, in percent of the longest."""
+        return f"{100 * self.count / (self.of or 1):.1f}%"
+
+    @property
+    def percent_at_least(self) -> str:
+        """The part of those on a release that runs this one or a newer one."""
+        return percent(self.at_least or 0, self.of_releases)
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """The shares of a dimension: those in sight, the others, and what is not listed."""
+
+    shown: Sequence[Share]
+    more: Sequence[Share]
+    further: int  # names that only /stats has
+    others: int  # installations that are not told by name
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A filter in force, and the page without it."""
+
+    label: str
+    name: str
+    link: str
+
+
+def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
+    """All that the page says of a moment, for the filters of a query; raises Refusal."""
+    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    whole = stats.numbers(taken)
+    numbers = stats.numbers(taken, filters.parse(chosen)) if chosen else whole
+    folded = numbers.folded
+    days = past(taken, whole)
+    return {
+        "numbers": numbers,
+        "whole": whole,
+        "established": percent(numbers.established, numbers.instances),
+        "filtered": bool(chosen),
+        "chosen": list(in_force(chosen)),
+        "choices": [(name, LABELS[name]) for name in ("app", "image", "arch")],
+        "query": urlencode(chosen, doseq=True),
+        "kept": [(name, value) for name, values in chosen.items() for value in values],
+        "as_of": stats.iso(taken.now),
+        "today": list(numbers.last_reported.values())[-1],
+        "change": change(days, whole),
+        "latest": latest(folded),
+        "releases": breakdown(RELEASE, folded, chosen, numbers.instances),
+        "not_releases": not_releases(folded, chosen, numbers.instances),
+        "repositories": breakdown(FOLDED[1], folded, chosen, numbers.instances),
+        "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
+        "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
+        **growth(days),
+        **adoption(days),
+        "conf": conf,
+    }
+
+
+def added(query: Query) -> str | None:
+    """The query string after the form's `by` and `is`: one filter more; None if it has none."""
+    by, value = ((query.get(name) or [""])[-1] for name in ("by", "is"))
+    if by not in ALL:
+        return None
+    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    return urlencode({**chosen, by: (*chosen.get(by, ()), value)}, doseq=True)
+
+
+def in_force(chosen: Query) -> Iterator[Chosen]:
+    """The filters in force."""
+    for name, values in chosen.items():
+        for value in values:
+            rest = {**chosen, name: [other for other in values if other != value]}
+            yield Chosen(LABELS[name], value, link(rest))
+
+
+def link(chosen: Query) -> str:
+    """The query of a page for these filters; "?" for none."""
+    return "?" + urlencode(chosen, doseq=True)
+
+
+def breakdown(dimension: Dimension, numbers: Any, chosen: Query, of: int) -> Breakdown:
+    """The shares of a dimension of the numbers, folded or as sent."""
+    names = getattr(numbers, dimension.breakdown)
+    found = list(shares(dimension, names, chosen, of, numbers))
+    others = getattr(numbers.others, dimension.breakdown)
+    return Breakdown(found[:OPEN], found[OPEN:], len(names) - len(found), others)
+
+
+def not_releases(folded: Any, chosen: Query, of: int) -> Sequence[Share]:
+    """The versions that are no release."""
+    return list(shares(RAW[0], folded.not_releases, chosen, of, folded))
+
+
+def shares(
+    dimension: Dimension, names: Mapping[str, int], chosen: Query, of: int, numbers: Any
+) -> Iterator[Share]:
+    """The share of each name, the first LISTED of them."""
+    at_least = numbers.at_least if dimension is RELEASE else {}
+    for name, count in list(names.items())[:LISTED]:
+        only = chosen.get(dimension.name) == (name,)
+        others = {key: values for key, values in chosen.items() if key != dimension.name}
+        there = others if only else {**others, dimension.name: (name,)}
+        yield Share(
+            name,
+            count,
+            of,
+            link(there),
+            only,
+            at_least.get(name),
+            numbers.on_releases if at_least else 0,
+        )
+
+
+def latest(folded: Any) -> Share | None:
+    """The newest release that is no pre-release, or the newest of all; None without releases."""
+    names = list(folded.releases)
+    final = [name for name in names if not folding.order(name).is_prerelease]
+    for name in (*final, *names):
+        return Share(name, folded.releases[name], folded.on_releases, "", False)
+    return None
+
+
+def past(taken: stats.Snapshot, whole: Any) -> list[Any]:
+    """The days that are over, and today so far, the oldest first."""
+    today = list(whole.last_reported.items())[-1]
+    now = answers.Day(
+        date=today[0],
+        instances=whole.instances,
+        established=whole.established,
+        reported=today[1],
+        **{raw.breakdown: getattr(whole, raw.breakdown) for raw in RAW},
+        others=whole.others,
+    )
+    return [*history.numbers(taken).days, now]
+
+
+def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
+    """Against the end of the day a week ago; None if there is no figure of it."""
+    a_week_ago = (date.fromisoformat(days[-1].date) - WEEK).isoformat()
+    for day in days:
+        if day.date == a_week_ago:
+            more = whole.instances - day.instances
+            return {
+                "date": day.date,
+                "more": f"{more:+,}" if more else "0",
+                "percent": percent(abs(more), day.instances) if day.instances else "",
+            }
+    return None
+
+
+def growth(days: Sequence[Any]) -> dict[str, Any]:
+    """The charts of the installations and of the reports by day."""
+    if len(days) < 2:
+        return {"days": []}
+    axis, by_date = spread(days)
+    live = [by_date[day].instances if day in by_date else None for day in axis]
+    reported = [by_date[day].reported if day in by_date else None for day in axis]
+    return {
+        "days": days[::-1],
+        "growth_chart": charts.line("Live installations by day", axis, live),
+        "reports_chart": charts.columns("Reporting installations by day", axis, reported),
+    }
+
+
+def adoption(days: Sequence[Any]) -> dict[str, Any]:
+    """The shares of the releases by day: the largest, and the rest."""
+    axis, by_date = spread(days)
+    counts = {day: by_release(closed) for day, closed in by_date.items()}
+    names = largest((counts[day], by_date[day].instances) for day in by_date)
+    if len(days) < 2 or not names:
+        return {}
+    parts = {day: _parts(names, counts[day], by_date[day].instances) for day in by_date}
+    layers = [
+        [_share(parts[day][n], by_date[day].instances) if day in parts else None for day in axis]
+        for n in range(len(names) + 1)
+    ]
+    table = [
+        (day, [percent(part, by_date[day].instances) for part in parts[day]], by_date[day])
+        for day in sorted(parts, reverse=True)
+    ]
+    return {
+        "adoption_chart": charts.stack("Share of each release by day", axis, layers),
+        "layers": list(zip(charts.LETTERS, [*names, "all others"], strict=False)),
+        "adoption": table,
+    }
+
+
+def largest(days: Iterable[tuple[Mapping[str, int], int]]) -> list[str]:
+    """The releases that once had the largest shares of a day's total, the oldest first."""
+    best: dict[str, float] = {}
+    for counts, total in days:
+        for name, count in counts.items():
+            best[name] = max(best.get(name, 0), _share(count, total))
+    names = sorted(best, key=lambda name: (-best[name], name))[:LAYERS]
+    return sorted(names, key=folding.order)
+
+
+def by_release(day: Any) -> Counter[str]:
+    """A day's installations by release; what is no release is left out."""
+    counts: Counter[str] = Counter()
+    for version, size in day.versions.items():
+        counts[RELEASE.fold(version)] += size
+    del counts[folding.NO_RELEASE]
+    return counts
+
+
+def spread(days: Sequence[Any]) -> tuple[list[date], dict[date, Any]]:
+    """Every date from the first day to the last, and the days that there are by date."""
+    by_date = {date.fromisoformat(day.date): day for day in days}
+    first, last = min(by_date), max(by_date)
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)], by_date
+
+
+def percent(part: int, of: int) -> str:
+    """A part of a whole, to the percent; what is not nothing and not all never looks so."""
+    if not of:
+        return "0 %"
+    rounded = round(100 * part / of)
+    if not rounded and part:
+        return "<1 %"
+    if rounded == 100 and part < of:
+        return ">99 %"
+    return f"{rounded} %"
+
+
+def _share(part: int, of: int) -> float:
+    return 100 * part / of if of else 0
+
+
+def _parts(names: Iterable[str], counts: Mapping[str, int], of: int) -> list[int]:
+    parts = [counts[name] for name in names]
+    return [*parts, of - sum(parts)]

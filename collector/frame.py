@@ -1,0 +1,31 @@
+"""The frame that every page shares: title, description, navigation, footer."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from collector import __version__
+from collector.conf import conf
+
+NAVIGATION = {"dashboard": "Dashboard", "docs": "Docs", "api": "API"}  # by the name of the path
+DESCRIPTION = (
+    "How many installations of {project} there are and what they run: what is counted, what is "
+    "kept, and for how long."
+)
+
+
+def framed(template: str, title: str, here: str = "", **context: Any) -> str:
+    """A page; `here` is the name of its path in the navigation."""
+    return render_to_string(
+        f"collector/{template}.html",
+        {
+            "title": title,
+            "description": DESCRIPTION.format(project=conf.project_name),
+            "project": conf.project_name,
+            "release": __version__,
+            "navigation": NAVIGATION.items(),
+            "here": here,
+            "kind": template,
+            **context,
+        },
+    )
