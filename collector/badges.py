@@ -57,10 +57,11 @@ def badge(query: Mapping[str, Sequence[str]]) -> Badge:
         color = COLOR
     try:
         taken = stats.snapshot()
-        totals = taken.select(filters.parse(query))
+        chosen = filters.parse(query)
+        instances = taken.once(("instances", chosen), lambda: taken.count(chosen))
     except (Unavailable, Refusal):
         return Badge(label, UNKNOWN, color)
-    return Badge(label, str(sum(size for _, _, size in totals.ends)), color, taken.warming_up)
+    return Badge(label, str(instances), color, taken.warming_up)
 
 
 def static_url(shown: Badge) -> str:

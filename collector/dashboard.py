@@ -79,7 +79,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
     whole = stats.numbers(taken)
     numbers = stats.numbers(taken, filters.parse(chosen)) if chosen else whole
     folded = numbers.folded
-    days = past(taken, whole)
+    days = [*history.days(taken), so_far(whole)]
     return {
         "numbers": numbers,
         "whole": whole,
@@ -99,7 +99,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
         "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
         **growth(days),
-        **adoption(days),
+        **adoption(days, releases_by_day(taken, days)),
         "conf": conf,
     }
 
@@ -168,10 +168,10 @@ def latest(folded: Any) -> Share | None:
     return None
 
 
-def past(taken: stats.Snapshot, whole: Any) -> list[Any]:
-    """The days that are over, and today so far, the oldest first."""
+def so_far(whole: Any) -> Any:
+    """Today, in the form of a day that is over."""
     today = list(whole.last_reported.items())[-1]
-    now = answers.Day(
+    return answers.Day(
         date=today[0],
         instances=whole.instances,
         established=whole.established,
@@ -179,7 +179,6 @@ def past(taken: stats.Snapshot, whole: Any) -> list[Any]:
         **{raw.breakdown: getattr(whole, raw.breakdown) for raw in RAW},
         others=whole.others,
     )
-    return [*history.numbers(taken).days, now]
 
 
 def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
@@ -210,10 +209,16 @@ def growth(days: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def adoption(days: Sequence[Any]) -> dict[str, Any]:
+def releases_by_day(taken: stats.Snapshot, days: Sequence[Any]) -> list[Counter[str]]:
+    """Each day's installations by release; of the days that are over, made once."""
+    (*over, today) = days
+    return [*taken.past.once("releases", lambda: list(map(by_release, over))), by_release(today)]
+
+
+def adoption(days: Sequence[Any], releases: Sequence[Counter[str]]) -> dict[str, Any]:
     """The shares of the releases by day: the largest, and the rest."""
     axis, by_date = spread(days)
-    counts = {day: by_release(closed) for day, closed in by_date.items()}
+    counts = dict(zip(by_date, releases, strict=True))
     names = largest((counts[day], by_date[day].instances) for day in by_date)
     if len(days) < 2 or not names:
         return {}

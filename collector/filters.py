@@ -55,20 +55,19 @@ def select(rows: Sequence[Row], filters: Filters, rules: Rules) -> Sequence[Row]
     """
     if not filters:
         return rows
-    matches = [
-        row
-        for row in rows
-        if row.value is not None
-        and all(one.match(row.value) for one in filters)
-        and not any(rules.hides_version(one.dimension, row.value) for one in filters)
-    ]
-    if rules.min_group == 1:
-        return matches
-    groups: Counter[tuple[str, ...]] = Counter()
-    for row in matches:
-        groups[_group(row, filters)] += row.size
-    return [row for row in matches if groups[_group(row, filters)] >= rules.min_group]
-
-
-def _group(row: Row, filters: Filters) -> tuple[str, ...]:
-    return tuple(one.dimension.of(row.value) for one in filters)
+    # Rows of one tally share the object of a value: up to sixteen in a window of seven days.
+    values = {id(row.value): row.value for row in rows}
+    groups = {
+        key: tuple(one.dimension.of(value) for one in filters)
+        for key, value in values.items()
+        if value is not None
+        and all(one.match(value) for one in filters)
+        and not any(rules.hides_version(one.dimension, value) for one in filters)
+    }
+    if rules.min_group > 1:
+        sizes: Counter[tuple[str, ...]] = Counter()
+        for row in rows:
+            if group := groups.get(id(row.value)):
+                sizes[group] += row.size
+        groups = {key: group for key, group in groups.items() if sizes[group] >= rules.min_group}
+    return [row for row in rows if id(row.value) in groups]

@@ -31,8 +31,14 @@ def closing(totals: Totals, start: int) -> dict[str, Any]:
 
 def numbers(taken: stats.Snapshot) -> History:
     """The days that are over, the oldest first, under the rules in force, and since when."""
-    days = [point(start, kept, taken.rules) for start, kept in taken.history.items()]
-    return History(stats.iso(taken.since), conf.history_days, days)
+    return History(stats.iso(taken.since), conf.history_days, days(taken))
+
+
+def days(taken: stats.Snapshot) -> list[Any]:
+    """The days that are over, the oldest first, made once until the next is over."""
+    return taken.past.once(
+        "days", lambda: [point(start, kept, taken.rules) for start, kept in taken.history.items()]
+    )
 
 
 def to_csv(history: History) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -24,6 +24,19 @@ MEMOS = 64  # answers remembered with a snapshot
 T = TypeVar("T")
 
 
+class Memo(dict[Hashable, Any]):
+    """What was made, by its name; at most MEMOS."""
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns, made once."""
+        if key not in self:
+            if len(self) >= MEMOS:
+                self.clear()
+            self[key] = make()
+        made: T = self[key]
+        return made
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A tally at a moment; all surfaces take their numbers from one."""
@@ -34,16 +47,12 @@ class Snapshot:
     since: float  # when counting began, POSIX seconds
     now: float
     rules: Rules
-    memo: dict[Hashable, Any] = field(default_factory=dict)
+    memo: Memo = field(default_factory=Memo)  # of this snapshot
+    past: Memo = field(default_factory=Memo)  # of the history alone; see `before`
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, made once for this snapshot."""
-        if key not in self.memo:
-            if len(self.memo) >= MEMOS:
-                self.memo.clear()
-            self.memo[key] = make()
-        made: T = self.memo[key]
-        return made
+        return self.memo.once(key, make)
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -53,6 +62,18 @@ class Snapshot:
     def select(self, filters: Filters) -> Totals:
         """The sums of what the filters match."""
         return Totals.of(select(self.rows, filters, self.rules)) if filters else self.totals
+
+    def count(self, filters: Filters) -> int:
+        """How many the filters match; unlike `select`, it needs no rows."""
+        values = [Row(value, None, False, size) for value, size in self.totals.values]
+        return sum(row.size for row in select(values, filters, self.rules))
+
+    def before(self, later: "Snapshot") -> "Snapshot":
+        """A later snapshot; it goes on with what was made of the history, if that is the same."""
+        mine, other = (
+            (taken.tally, taken.history, taken.since, taken.rules) for taken in (self, later)
+        )
+        return replace(later, past=self.past) if mine == other else later
 
     @property
     def warming_up(self) -> bool:
@@ -72,7 +93,7 @@ def snapshot() -> Snapshot:
         state = (id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide))
         if _latest is None or _latest[0] != state:
             taken = Snapshot(cache.totals(), cache.tally, cache.history(), cache.since, now, rules)
-            _latest = (state, taken)
+            _latest = (state, _latest[1].before(taken) if _latest else taken)
         return _latest[1]
 
 
@@ -95,7 +116,7 @@ def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> Any:
 
 def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
     """The counts: all, by each field as sent and folded, and the established."""
-    total = sum(size for _, _, size in totals.ends)
+    total = totals.size
     counts = {raw.field: _count(raw, totals.values) for raw in RAW}
     listed = {raw.breakdown: listing(raw, counts[raw.field], rules) for raw in RAW}
     return {

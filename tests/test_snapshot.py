@@ -47,6 +47,36 @@ def test_an_answer_is_made_once_for_a_snapshot(clock, client, report, path):
         assert client.get(path).content == first.content
 
 
+@pytest.mark.parametrize("path", ["/stats/history", "/stats/history.csv"])
+def test_the_history_is_made_once_a_day_whoever_reports_or_asks(clock, client, report, path):
+    report()
+    clock.shift(timedelta(days=1))
+    first = client.get(path)
+    report()
+    with patch("collector.history.numbers", side_effect=AssertionError):
+        assert client.get(f"{path}?any=1").content == first.content
+    assert len(stats.snapshot().past) == 2  # the days, and the answer
+    clock.shift(timedelta(days=1))
+    assert client.get(path).content != first.content
+
+
+def test_another_rule_makes_another_history(clock, client, report, settings):
+    report(app="rare")
+    clock.shift(timedelta(days=1))
+    assert b"rare" in client.get("/stats/history").content
+    settings.COLLECTOR_MIN_GROUP = 2
+    assert b"rare" not in client.get("/stats/history").content
+
+
+@pytest.mark.parametrize("path", ["/badge.svg", "/badge.json", "/badge"])
+def test_a_badge_counts_once_for_a_snapshot(client, report, path):
+    report(app="1")
+    first = client.get(f"{path}?app=1")
+    with patch("collector.stats.select", side_effect=AssertionError):
+        again = client.get(f"{path}?app=1")
+    assert (again.content, again.get("Location")) == (first.content, first.get("Location"))
+
+
 def test_different_questions_have_different_answers(client, report):
     report(app="1")
     report(app="2")

@@ -1,7 +1,7 @@
 """What the cache backends share: options, the rounding of expiry, refusals, the tally's rows."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -45,15 +45,26 @@ class Totals(NamedTuple):
     values: list[tuple[Any, int]]
     ends: list[tuple[float | None, bool, int]]
 
+    @property
+    def size(self) -> int:
+        """The number of keys."""
+        return sum(size for _, _, size in self.ends)
+
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Totals":
         """The sums of some rows; rows of one tally share the object of a value."""
-        values: dict[int, tuple[Any, int]] = {}
-        ends: Counter[tuple[float | None, bool]] = Counter()
+        values: dict[int, Any] = {}
+        sizes: defaultdict[int, int] = defaultdict(int)
+        ends: defaultdict[tuple[float | None, bool], int] = defaultdict(int)
         for value, expiry, renewed, size in rows:
-            values[id(value)] = (value, values.get(id(value), (value, 0))[1] + size)
+            key = id(value)
+            values[key] = value
+            sizes[key] += size
             ends[expiry, renewed] += size
-        return cls(list(values.values()), [(*end, size) for end, size in ends.items()])
+        return cls(
+            [(values[key], size) for key, size in sizes.items()],
+            [(*end, size) for end, size in ends.items()],
+        )
 
 
 class TallyCache(BaseCache):

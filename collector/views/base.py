@@ -100,9 +100,20 @@ def bodiless(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def unless_known(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+Tagged = tuple[bytes, str]
+
+
+def with_tag(body: bytes) -> Tagged:
+    """A body and its ETag."""
+    return body, f'"{blake2b(body, digest_size=16).hexdigest()}"'
+
+
+def unless_known(
+    request: HttpRequest, response: HttpResponse, etag: str | None = None
+) -> HttpResponse:
     """The answer, or 304 if the client has it already; no cache may use it without asking."""
-    etag = f'"{blake2b(response.content, digest_size=16).hexdigest()}"'
+    if etag is None:
+        _, etag = with_tag(response.content)
     known = parse_etags(request.headers.get("If-None-Match", ""))
     # A proxy that compresses makes the tag weak; the numbers under it are the same.
     if any(tag.removeprefix("W/") in (etag, "*") for tag in known):

@@ -1,24 +1,29 @@
 """The numbers, for machines. Each answer is made once for a state of the numbers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from collector import filters, history, metrics, stats
-from collector.views.base import Endpoint, unless_known, with_length
+from collector.views.base import Endpoint, Tagged, unless_known, with_length, with_tag
 
 
 class Numbers(Endpoint):
-    """A view of a snapshot: its body depends on that and on the query, and on nothing else."""
+    """A view of a snapshot: its body depends on nothing but that and the query."""
 
     content_type = "application/json"
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
         taken = stats.snapshot()
-        body = taken.once((type(self), request.META["QUERY_STRING"]), lambda: self.body(taken))
-        return unless_known(request, HttpResponse(body, self.content_type))
+        body, etag = self.once(taken, lambda: with_tag(self.body(taken)))
+        return unless_known(request, HttpResponse(body, self.content_type), etag)
+
+    def once(self, taken: stats.Snapshot, make: Callable[[], Tagged]) -> Tagged:
+        """What `make` returns, made once for what the answer depends on."""
+        return taken.once((type(self), self.request.META["QUERY_STRING"]), make)
 
     def body(self, taken: stats.Snapshot) -> bytes:
         """The answer to this request; raises Refusal."""
@@ -37,7 +42,10 @@ class Stats(Numbers):
 
 
 class History(Numbers):
-    """The days that are over."""
+    """The days that are over; neither a report nor the query changes anything in them."""
+
+    def once(self, taken: stats.Snapshot, make: Callable[[], Tagged]) -> Tagged:
+        return taken.past.once((type(self),), make)
 
     def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
         return history.numbers(taken)
@@ -50,7 +58,7 @@ class Metrics(Endpoint):
         return with_length(HttpResponse(metrics.text(stats.snapshot()), metrics.CONTENT_TYPE))
 
 
-class HistoryCsv(Numbers):
+class HistoryCsv(History):
     """The same as a table."""
 
     content_type = "text/csv"
