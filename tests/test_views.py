@@ -312,3 +312,30 @@ def test_a_request_is_gone_with_its_answer_and_waits_for_no_collector():
 def test_no_cookie_is_set(client, post):
     answers = [post(SENT), *(client.get(path) for path in PATHS)]
     assert not any(response.cookies for response in answers)
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/nowhere", 404), ("/stats?" + "app=1&" * 21, 400), ("/forget", 405)]
+)
+def test_a_browser_gets_a_refusal_as_a_page(client, path, status):
+    response = client.get(path, headers=BROWSER)
+    assert response.status_code == status
+    assert response["Content-Type"] == "text/html"
+    assert int(response["Content-Length"]) == len(response.content)
+    assert client.get(path).json()["error"].split(";")[0] in response.content.decode()
+
+
+def test_a_browser_gets_a_failure_as_a_page(client):
+    client.raise_request_exception = False
+    with patch("collector.stats.snapshot", side_effect=RuntimeError):
+        response = client.get("/dashboard", headers=BROWSER)
+        assert client.get("/dashboard").json()["error"] == "The server failed; try again later."
+    assert response.status_code == 500
+    assert "The server failed; try again later." in response.content.decode()
+
+
+def test_a_page_of_a_refusal_does_not_say_what_was_asked_for(client):
+    assert ID not in client.get(f"/{ID}", headers=BROWSER).content.decode()
