@@ -89,7 +89,7 @@ def test_a_clock_that_jumps_ahead_and_back_invents_nothing(clock, report, past):
     report()
     clock.shift(-30 * DAY)
     report()
-    assert [day["date"] for day in past()] == ["2026-03-10"]
+    assert past() == []
     clock.shift(DAY)
     assert [day["date"] for day in past()] == ["2026-03-10"]
 

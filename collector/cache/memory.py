@@ -76,6 +76,7 @@ class Store:
         self.ends: dict[tuple[float, bool], int] = {}  # live keys of each expiry and `renewed`
         self.live = 0
         self.changes = getattr(self, "changes", 0) + 1
+        self.longest: float = 0  # seconds from the start of a period to an expiry given in it
         self.closed: dict[int, Any] = {}  # by the start of a period
         self.began = self._start(self.since)
 
@@ -110,19 +111,9 @@ class Store:
         self.changes += 1
         if old is not None:
             self._leave(old)
-        at_expiry = self.groups.get(expiry)
-        if at_expiry is None:
-            at_expiry = self.groups[expiry] = {}
-            heapq.heappush(self.expiries, expiry)
-        group = at_expiry.get((value, renewed))
-        if group is None:
-            group = at_expiry[value, renewed] = Group(value, expiry, renewed)
-        group.count += 1
-        self.live += 1
-        self.ends[expiry, renewed] = self.ends.get((expiry, renewed), 0) + 1
-        if value != NONE:
-            self.values[value] = self.values.get(value, 0) + 1
-        self.keys[digest] = group
+        if self.longest < expiry - self.began < math.inf:
+            self.longest = expiry - self.began
+        self.keys[digest] = self._join(value, expiry, renewed)
 
     def delete(self, digest: bytes) -> bool:
         """Forget a key; whether it was live."""
@@ -139,7 +130,7 @@ class Store:
 
         Freeing copies what is live, so it is put off until it pays; with `free` it is done now.
         """
-        if self.kept and self._start(now) != self.began:
+        if self.period and self._start(now) != self.began:
             self._turn(self._start(now))
         while self.expiries and self.expiries[0] <= now:
             self.changes += 1
@@ -171,16 +162,48 @@ class Store:
         return int(moment // self.period) * self.period if self.period else 0
 
     def _turn(self, start: int) -> None:
-        """Set the closing tally of the period aside and begin another.
-
-        When the clock goes back, what was not over is not closed.
-        """
-        if start > self.began and self.summary:
+        """Begin another period; set the closing tally of the one before aside, if that is kept."""
+        self.changes += 1
+        if start < self.began:
+            self._go_back(start)
+        elif self.kept and self.summary:
             self.closed[self.began] = self.summary(self.totals(), self.began)
             oldest = start - self.kept * self.period
             self.closed = {day: kept for day, kept in self.closed.items() if day >= oldest}
         self.began = start
-        self.changes += 1
+
+    def _go_back(self, start: int) -> None:
+        """Follow a clock that went back: what was not over is not closed, and nothing lives longer.
+
+        A key that was set under the later clock ends as if it were set now.
+        """
+        self.since = min(self.since, time.time())
+        self.closed = {day: kept for day, kept in self.closed.items() if day < start}
+        latest = start + self.longest
+        moved = {}
+        for expiry in [each for each in self.groups if latest < each < math.inf]:
+            for group in [*self.groups[expiry].values()]:
+                count = group.count
+                self._leave(group, count)
+                moved[group] = self._join(group.value, latest, group.renewed, count)
+        if moved:
+            self.keys = {key: moved.get(group, group) for key, group in self.keys.items()}
+
+    def _join(self, value: bytes, expiry: float, renewed: bool, count: int = 1) -> Group:
+        """Count keys into the group that they belong to."""
+        at_expiry = self.groups.get(expiry)
+        if at_expiry is None:
+            at_expiry = self.groups[expiry] = {}
+            heapq.heappush(self.expiries, expiry)
+        group = at_expiry.get((value, renewed))
+        if group is None:
+            group = at_expiry[value, renewed] = Group(value, expiry, renewed)
+        group.count += count
+        self.live += count
+        self.ends[expiry, renewed] = self.ends.get((expiry, renewed), 0) + count
+        if value != NONE:
+            self.values[value] = self.values.get(value, 0) + count
+        return group
 
     def _fits(self, value: bytes, old: Group | None, max_values: int) -> bool:
         """Whether a key that leaves `old` may take this value."""

@@ -651,6 +651,63 @@ class TallyContract(PlainCacheContract):
         cache.clear()
         assert cache.history() == {}
 
+    # A clock that goes back
+
+    def test_a_key_set_under_a_later_clock_ends_as_if_it_were_set_now(self, cache, clock):
+        daily = self.limited(GRANULARITY=DAY)
+        clock.shift(30 * DAY)
+        daily.set("a", "red", 7 * DAY)
+        clock.shift(-30 * DAY)
+        assert_tally(cache, ("red", MIDNIGHT + 7 * DAY, False, 1))
+        clock.move_to(MIDNIGHT + 7 * DAY - 1)
+        assert daily.get("a") == "red"
+        clock.move_to(MIDNIGHT + 7 * DAY)
+        assert daily.get("a") is None
+        assert_tally(cache)
+
+    def test_keys_of_both_clocks_are_counted_together(self, cache, clock):
+        daily = self.limited(GRANULARITY=DAY)
+        daily.set("a", "red", 7 * DAY)
+        clock.shift(2 * DAY)
+        daily.set("b", "red", 7 * DAY)
+        daily.set("c", "blue", 7 * DAY)
+        daily.set("d", "red", None)
+        clock.shift(-2 * DAY)
+        end = MIDNIGHT + 7 * DAY
+        assert_tally(
+            cache, ("red", end, False, 2), ("blue", end, False, 1), ("red", None, False, 1)
+        )
+        assert in_any_order(daily.totals()) == in_any_order(Totals.of(daily.tally()))
+        assert daily.delete("b")
+        assert_tally(
+            cache, ("red", end, False, 1), ("blue", end, False, 1), ("red", None, False, 1)
+        )
+
+    def test_an_hour_back_within_the_day_changes_nothing(self, cache, clock):
+        daily = self.limited(GRANULARITY=DAY)
+        daily.set("a", "red", 7 * DAY)
+        before = cache.tally()
+        clock.shift(-3600)
+        assert cache.tally() == before
+
+    def test_counting_never_began_after_now(self, clock):
+        daily = self.limited(GRANULARITY=DAY)
+        clock.shift(-30 * DAY)
+        daily.set("a", "red", 1)
+        assert daily.since == NOW - 30 * DAY
+
+    def test_a_day_that_is_not_over_any_more_is_not_closed(self, clock):
+        cache = self.limited(GRANULARITY=DAY, HISTORY=90, SUMMARY=f"{__name__}.sizes")
+        cache.set("a", "red", 7 * DAY)
+        clock.shift(30 * DAY)
+        cache.set("a", "blue", 7 * DAY)
+        clock.shift(DAY)
+        assert len(cache.history()) == 2
+        clock.shift(-31 * DAY)
+        assert cache.history() == {}
+        clock.shift(DAY)
+        assert list(cache.history()) == [int(NOW // DAY) * DAY]
+
 
 def sizes(totals: Totals, start: int) -> dict[Any, int]:
     """A summary."""
