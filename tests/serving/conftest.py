@@ -20,10 +20,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
+# Runs a command with a listening socket as systemd hands it over, sd_listen_fds(3).
+HAND_OVER = 'exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
 
 
 class Server:
-    """A gunicorn of ours, run by `under` if given; `output` is what it printed so far."""
+    """A gunicorn of ours, run by `under` if given; `output` is what it printed so far.
+
+    With `inherited`, it listens at that socket and leaves it open.
+    """
 
     def __init__(
         self,
@@ -33,13 +38,17 @@ class Server:
         under=(),
         cwd=ROOT,
         port=None,
+        inherited=None,
         **environ,
     ):
         self.port = port or free_port()
+        if inherited is not None:
+            under = ("bash", "-c", HAND_OVER.format(inherited))
         gunicorn = [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments]
         self.process = subprocess.Popen(
             [*under, *(command or gunicorn)],
             cwd=cwd,
+            pass_fds=() if inherited is None else [inherited],
             env={"PATH": os.environ["PATH"], "PORT": str(self.port)} | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -82,10 +91,10 @@ class Server:
     def request(self, method, path, body=None, headers=None):
         """One request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request(method, path, body, headers or {})
-        response = connection.getresponse()
-        content = response.read()
-        connection.close()
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            content = response.read()
         return SimpleNamespace(status=response.status, headers=response.headers, content=content)
 
     def post(self, body, path="/"):
