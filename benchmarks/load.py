@@ -1,5 +1,6 @@
 """A load generator: many requests, some at once, a connection for each, every status checked."""
 
+import resource
 from collections.abc import Iterable
 
 import gevent
@@ -49,6 +50,11 @@ def stay_awake() -> None:
 
 def exchange(port: int, request: bytes, status: int) -> int:
     """Send one request; the length of the answer's body."""
+    return len(ask(port, request, status))
+
+
+def ask(port: int, request: bytes, *statuses: int) -> bytes:
+    """Send one request; the answer's body. Raises RuntimeError for any other status."""
     answer = b""
     with gevent.Timeout(TIMEOUT), socket.socket() as connection:
         # Not `create_connection`: that asks a resolver in a thread, which `stay_awake` can starve.
@@ -57,6 +63,12 @@ def exchange(port: int, request: bytes, status: int) -> int:
         while received := connection.recv(65_536):
             answer += received
     head, _, body = answer.partition(b"\r\n\r\n")
-    if head.split(b" ", 2)[1:2] != [b"%d" % status]:
-        raise RuntimeError(f"expected {status}, got {answer[:500]!r}")
-    return len(body)
+    if head.split(b" ", 2)[1:2] not in [[b"%d" % status] for status in statuses]:
+        raise RuntimeError(f"expected {statuses}, got {answer[:500]!r}")
+    return body
+
+
+def allow_connections(count: int = 8192) -> None:
+    """Raise this process's limit of open files, as far as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, count), most))

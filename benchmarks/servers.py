@@ -113,6 +113,13 @@ def baseline() -> Server:
     )
 
 
+def plain() -> Server:
+    """The same server and middleware in front of a plain Django application."""
+    return Server(
+        "tracking_site.wsgi", "/stats", {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
+    )
+
+
 def free_port() -> int:
     """A port of loopback on which nobody listens."""
     with socket.socket() as listener:

@@ -5,7 +5,6 @@ round `GET /stats`, a connection each and one after the other, is timed without 
 Goal: the 99th percentile with them is at most twice the quiet one, the median of the rounds.
 """
 
-import resource
 import socket
 import sys
 import time
@@ -37,8 +36,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=400, help="of a kind in a round")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192), most))
+    load.allow_connections()
     with headcount() as server:
         load.send(server.port, map(load.report, fleet.reports(2000, seed=0)), 201, 8)
         timed(server, options.requests)
