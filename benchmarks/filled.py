@@ -2,6 +2,7 @@
 
 The environment says how many installations (FILL), of how many versions (FILL_DISTINCT), and when
 they reported (FILL_SHAPE): "today", or "spread" over the days of the window, half of them renewed.
+On each of so many days before (FILL_HISTORY), ten installations of each version reported.
 The fill calls the cache directly. Run as a script, it times `stats.numbers` and serves nothing.
 """
 
@@ -24,19 +25,24 @@ REPEATS = 30
 __all__ = ["application"]
 
 
-def fill(count: int, distinct: int, shape: str) -> None:
-    """Put a fleet into the cache."""
+def fill(count: int, distinct: int, shape: str, history: int) -> None:
+    """Put a fleet into the cache, and so many days before into its history."""
     from collector.cache import records  # Django is set up by now
 
     put = records().put
     installations = list(kept(count, distinct))
+    now = dt.datetime.now(dt.UTC)
+    in_window = 0 if shape == "today" else 8
+    for age in range(history, in_window, -1):
+        with time_machine.travel(now - age * DAY):
+            for name, version in installations[: distinct * 10]:
+                put(name, version)
     if shape == "today":
         for name, version in installations:
             put(name, version)
         return
     source = random.Random(SEED)
     schedule = [(source.randrange(8), source.random() < 0.5) for _ in installations]
-    now = dt.datetime.now(dt.UTC)
     for age in range(8, -1, -1):
         with time_machine.travel(now - age * DAY):
             for (name, version), (last, renewed) in zip(installations, schedule, strict=True):
@@ -68,6 +74,7 @@ fill(
     int(os.environ.get("FILL", "0")),
     int(os.environ.get("FILL_DISTINCT", "400")),
     os.environ.get("FILL_SHAPE", "today"),
+    int(os.environ.get("FILL_HISTORY", "0")),
 )
 
 if __name__ == "__main__":

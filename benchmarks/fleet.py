@@ -35,8 +35,26 @@ def version(number: int, distinct: int) -> dict[str, str | None]:
     }
 
 
+def longest(number: int) -> dict[str, str | None]:
+    """A version of the longest names: every other one is a release, the rest JSON escapes."""
+    digits = f"{number:0255b}"  # as many as the longest field takes
+    escaped = digits.replace("0", '"').replace("1", "\\")
+    app = f"1.1{digits[-125:]}" if number % 2 else escaped[-128:]
+    return {"app": app, "image": escaped, "arch": escaped[-64:]}
+
+
 def reports(count: int, seed: object, distinct: int = 400) -> Iterator[bytes]:
     """The bodies that a fleet's installations send."""
     for number, name in enumerate(ids(count, seed)):
-        sent = {**version(number, distinct), "sha": "3f1c0e9a"}
-        yield json.dumps({"id": name, "version": sent}).encode()
+        yield body(name, version(number, distinct))
+
+
+def longest_reports(count: int, seed: object) -> Iterator[bytes]:
+    """The same of a hostile fleet, each of a version of its own."""
+    for number, name in enumerate(ids(count, seed)):
+        yield body(name, longest(number))
+
+
+def body(name: str, version: dict[str, str | None]) -> bytes:
+    """The body of a report."""
+    return json.dumps({"id": name, "version": {**version, "sha": "3f1c0e9a"}}).encode()

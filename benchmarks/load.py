@@ -55,7 +55,7 @@ def exchange(port: int, request: bytes, status: int) -> int:
 
 def ask(port: int, request: bytes, *statuses: int) -> bytes:
     """Send one request; the answer's body. Raises RuntimeError for any other status."""
-    answer = b""
+    answer = bytearray()  # bytes would be copied for each piece of a long one
     with gevent.Timeout(TIMEOUT), socket.socket() as connection:
         # Not `create_connection`: that asks a resolver in a thread, which `stay_awake` can starve.
         connection.connect(("127.0.0.1", port))

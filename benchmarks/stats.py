@@ -70,17 +70,23 @@ def show(shape: str, servers: dict[Server, int], options) -> float:
     return median(ratios)
 
 
-def one_round(server: Server, requests: int, seed: int) -> float:
-    """CPU seconds of a `GET /stats`: what a report and a GET take, less what a report takes."""
+def one_round(
+    server: Server,
+    requests: int,
+    seed: int,
+    distinct: int = DISTINCT,
+    path: str = "/stats",
+    status: int = 200,
+) -> float:
+    """CPU seconds of a GET after a report: what both take, less what a report takes alone."""
     first, second = (
-        list(map(load.report, fleet.reports(requests, seed * 2 + half, DISTINCT)))
-        for half in (0, 1)
+        list(map(load.report, fleet.reports(requests, (seed, half), distinct))) for half in (0, 1)
     )
-    numbers = load.get("/stats")
+    numbers = load.get(path)
     both = chain.from_iterable((report, numbers) for report in first)
     before = server.cpu()
     for request in both:
-        load.exchange(server.port, request, 200 if request is numbers else 201)
+        load.exchange(server.port, request, status if request is numbers else 201)
     between = server.cpu()
     for request in second:
         load.exchange(server.port, request, 201)

@@ -1,17 +1,16 @@
 """What the dashboard shows: a moment's numbers and the days before it, ready to be laid out."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from collector import answers, charts, filters, folding, history, stats
+from collector import filters, folding, history, stats, trends
 from collector.conf import conf
 from collector.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
+from collector.trends import percent
 
-LAYERS = 6  # releases with a layer of their own in the adoption
 LISTED = 60  # names in a table of the page; /stats has more
 OPEN = 12  # of them are in sight at once
 WEEK = timedelta(days=7)
@@ -79,7 +78,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
     whole = stats.numbers(taken)
     numbers = stats.numbers(taken, filters.parse(chosen)) if chosen else whole
     folded = numbers.folded
-    days = [*history.days(taken), so_far(whole)]
+    days = [*history.days(taken), trends.so_far(whole)]
     return {
         "numbers": numbers,
         "whole": whole,
@@ -98,8 +97,8 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "repositories": breakdown(FOLDED[1], folded, chosen, numbers.instances),
         "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
         "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
-        **growth(days),
-        **adoption(days, releases_by_day(taken, days)),
+        **trends.growth(taken, days),
+        **trends.adoption(taken, days),
         "conf": conf,
     }
 
@@ -168,19 +167,6 @@ def latest(folded: Any) -> Share | None:
     return None
 
 
-def so_far(whole: Any) -> Any:
-    """Today, in the form of a day that is over."""
-    today = list(whole.last_reported.items())[-1]
-    return answers.Day(
-        date=today[0],
-        instances=whole.instances,
-        established=whole.established,
-        reported=today[1],
-        **{raw.breakdown: getattr(whole, raw.breakdown) for raw in RAW},
-        others=whole.others,
-    )
-
-
 def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
     """Against the end of the day a week ago; None if there is no figure of it."""
     a_week_ago = (date.fromisoformat(days[-1].date) - WEEK).isoformat()
@@ -193,93 +179,3 @@ def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
                 "percent": percent(abs(more), day.instances) if day.instances else "",
             }
     return None
-
-
-def growth(days: Sequence[Any]) -> dict[str, Any]:
-    """The charts of the installations and of the reports by day."""
-    if len(days) < 2:
-        return {"days": []}
-    axis, by_date = spread(days)
-    live = [by_date[day].instances if day in by_date else None for day in axis]
-    reported = [by_date[day].reported if day in by_date else None for day in axis]
-    return {
-        "days": days[::-1],
-        "growth_chart": charts.line("Live installations by day", axis, live),
-        "reports_chart": charts.columns("Reporting installations by day", axis, reported),
-    }
-
-
-def releases_by_day(taken: stats.Snapshot, days: Sequence[Any]) -> list[Counter[str]]:
-    """Each day's installations by release; of the days that are over, made once."""
-    (*over, today) = days
-    return [*taken.past.once("releases", lambda: list(map(by_release, over))), by_release(today)]
-
-
-def adoption(days: Sequence[Any], releases: Sequence[Counter[str]]) -> dict[str, Any]:
-    """The shares of the releases by day: the largest, and the rest."""
-    axis, by_date = spread(days)
-    counts = dict(zip(by_date, releases, strict=True))
-    names = largest((counts[day], by_date[day].instances) for day in by_date)
-    if len(days) < 2 or not names:
-        return {}
-    parts = {day: _parts(names, counts[day], by_date[day].instances) for day in by_date}
-    layers = [
-        [_share(parts[day][n], by_date[day].instances) if day in parts else None for day in axis]
-        for n in range(len(names) + 1)
-    ]
-    table = [
-        (day, [percent(part, by_date[day].instances) for part in parts[day]], by_date[day])
-        for day in sorted(parts, reverse=True)
-    ]
-    return {
-        "adoption_chart": charts.stack("Share of each release by day", axis, layers),
-        "layers": list(zip(charts.LETTERS, [*names, "all others"], strict=False)),
-        "adoption": table,
-    }
-
-
-def largest(days: Iterable[tuple[Mapping[str, int], int]]) -> list[str]:
-    """The releases that once had the largest shares of a day's total, the oldest first."""
-    best: dict[str, float] = {}
-    for counts, total in days:
-        for name, count in counts.items():
-            best[name] = max(best.get(name, 0), _share(count, total))
-    names = sorted(best, key=lambda name: (-best[name], name))[:LAYERS]
-    return sorted(names, key=folding.order)
-
-
-def by_release(day: Any) -> Counter[str]:
-    """A day's installations by release; what is no release is left out."""
-    counts: Counter[str] = Counter()
-    for version, size in day.versions.items():
-        counts[RELEASE.fold(version)] += size
-    del counts[folding.NO_RELEASE]
-    return counts
-
-
-def spread(days: Sequence[Any]) -> tuple[list[date], dict[date, Any]]:
-    """Every date from the first day to the last, and the days that there are by date."""
-    by_date = {date.fromisoformat(day.date): day for day in days}
-    first, last = min(by_date), max(by_date)
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)], by_date
-
-
-def percent(part: int, of: int) -> str:
-    """A part of a whole, to the percent; what is not nothing and not all never looks so."""
-    if not of:
-        return "0 %"
-    rounded = round(100 * part / of)
-    if not rounded and part:
-        return "<1 %"
-    if rounded == 100 and part < of:
-        return ">99 %"
-    return f"{rounded} %"
-
-
-def _share(part: int, of: int) -> float:
-    return 100 * part / of if of else 0
-
-
-def _parts(names: Iterable[str], counts: Mapping[str, int], of: int) -> list[int]:
-    parts = [counts[name] for name in names]
-    return [*parts, of - sum(parts)]

@@ -1,0 +1,32 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+ALWAYS = {Requirement(each).name for each in PROJECT["dependencies"]}
+SERVER = {Requirement(each).name for each in PROJECT["optional-dependencies"]["serve"]}
+
+
+@pytest.mark.parametrize(("mark", "packages"), [("", ALWAYS), (" (server)", SERVER)])
+def test_every_package_has_its_row_and_no_other(mark, packages):
+    table = README.split("## What it stands on")[1]
+    rows = re.findall(rf"^\| ([\w-]+){re.escape(mark)} \|.*\|.*\|$", table, re.MULTILINE)
+    assert set(rows) - {"package"} == packages
+
+
+def test_there_are_ten_at_most():
+    assert len(ALWAYS | SERVER) <= 10
+
+
+def test_each_is_pinned():
+    pinned = dict(
+        re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    )
+    for each in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["serve"]]:
+        wanted = Requirement(each)
+        assert pinned[wanted.name] in wanted.specifier
