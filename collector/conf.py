@@ -16,6 +16,13 @@ MAX_LISTED = 200  # values of a breakdown that are listed by name
 MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
 MAX_FILTERS = 20  # values of one filter
 
+# What the process takes at most, measured by benchmarks/flood.py: the start, answers that are kept
+# until the next report and a history of the longest names; each installation while a table of them
+# is copied into a larger one; each distinct version of the longest names, and what is made of it.
+BASE_BYTES = 200 * 2**20
+INSTANCE_BYTES = 150
+VALUE_BYTES = 6 * 2**10
+
 
 class Conf:
     """One property a setting."""
@@ -44,6 +51,11 @@ class Conf:
     def max_values(self) -> int:
         """Distinct versions kept at once."""
         return int(self.cache["OPTIONS"].get("MAX_VALUES", MAX_VALUES))
+
+    @property
+    def memory_ceiling(self) -> int:
+        """Bytes of memory that the process stays under, whatever is sent; by measurement."""
+        return BASE_BYTES + INSTANCE_BYTES * self.max_instances + VALUE_BYTES * self.max_values
 
     @property
     def history_days(self) -> int:

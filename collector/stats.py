@@ -5,7 +5,7 @@ Nothing here knows of requests: it takes a tally, a moment, filters and rules.
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -117,7 +117,7 @@ def numbers(taken: Snapshot, filters: Filters = NO_FILTERS) -> Any:
 def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
     """The counts: all, by each field as sent and folded, and the established."""
     total = totals.size
-    counts = {raw.field: _count(raw, totals.values) for raw in RAW}
+    counts = _counts(totals.values)
     listed = {raw.breakdown: listing(raw, counts[raw.field], rules) for raw in RAW}
     return {
         "instances": total,
@@ -131,7 +131,7 @@ def summary(totals: Totals, rules: Rules) -> dict[str, Any]:
 def folded(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) -> Any:
     """The counts by release, repository and family, from those by field: `answers.Folded`."""
     folds = {fold: _fold(fold, counts[fold.field], rules) for fold in FOLDED}
-    del folds[RELEASE][NO_RELEASE]  # a Counter does not mind if there are none
+    folds[RELEASE].pop(NO_RELEASE, None)
     listed = {fold.breakdown: listing(fold, folds[fold], rules) for fold in FOLDED}
     listed["releases"] = dict(
         sorted(listed["releases"].items(), key=lambda item: order(item[0]), reverse=True)
@@ -220,16 +220,18 @@ def iso(moment: float) -> str:
     return f"{datetime.fromtimestamp(int(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _count(raw: Dimension, versions: Iterable[tuple[Any, int]]) -> Counter[str]:
-    counts: Counter[str] = Counter()
+def _counts(versions: Iterable[tuple[Any, int]]) -> dict[str, Mapping[str, int]]:
+    # There may be ten thousand versions, all different: a Counter takes twice as long.
+    counts: dict[str, defaultdict[str, int]] = {raw.field: defaultdict(int) for raw in RAW}
     for version, size in versions:
         if version is not None:
-            counts[version[raw.field] or ""] += size
-    return counts
+            for field, names in counts.items():
+                names[version[field] or ""] += size
+    return {**counts}
 
 
-def _fold(fold: Dimension, counts: Mapping[str, int], rules: Rules) -> Counter[str]:
-    names: Counter[str] = Counter()
+def _fold(fold: Dimension, counts: Mapping[str, int], rules: Rules) -> dict[str, int]:
+    names: defaultdict[str, int] = defaultdict(int)
     for raw, size in counts.items():
         if not rules.hides(fold, raw):
             names[fold.fold(raw)] += size

@@ -84,3 +84,11 @@ def test_ours_with_an_exception_is_not_printed_as_it_is(discreet):
 
 def test_no_trace_has_no_place():
     assert place(None) == "an unknown place"
+
+
+def test_a_full_server_is_no_failure_of_the_application(discreet):
+    refused = line("%s: %s", "Service Unavailable", "/", name="django.request")
+    refused.status_code = 503
+    assert printed(discreet, refused) == [
+        "requests refused: the server is full, or its store is away: 1 since the start"
+    ]

@@ -79,6 +79,8 @@ def kind_of(record: logging.LogRecord) -> str | None:
     """What a line comes down to; None: it quotes nothing and may be printed as it is."""
     if record.name.split(".")[0] in OURS and not record.exc_info:
         return None
+    if getattr(record, "status_code", None) == 503:  # Django's own line of an answer
+        return "requests refused: the server is full, or its store is away"
     beginning = next(filter(str(record.msg).startswith, KNOWN), None)
     if beginning is None:
         kind: str | None = f"{record.levelname.lower()} lines of {record.name}, withheld"

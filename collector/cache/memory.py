@@ -73,6 +73,7 @@ class Store:
         self.groups: dict[float, dict[tuple[bytes, bool], Group]] = {}  # by expiry
         self.expiries: list[float] = []  # a heap; may name an expiry that has no group any more
         self.values: dict[bytes, int] = {}  # live keys of each value but None
+        self.loaded: dict[bytes, Any] = {}  # those values as `totals` told them
         self.ends: dict[tuple[float, bool], int] = {}  # live keys of each expiry and `renewed`
         self.live = 0
         self.changes = getattr(self, "changes", 0) + 1
@@ -150,8 +151,10 @@ class Store:
         ]
 
     def totals(self) -> Totals:
-        """The sums of the rows, kept up to date rather than added up."""
-        values = [(pickle.loads(value), count) for value, count in self.values.items()]
+        """The sums of the rows, kept up to date rather than added up; values are shared."""
+        for value in self.values.keys() - self.loaded.keys():
+            self.loaded[value] = pickle.loads(value)
+        values = [(self.loaded[value], count) for value, count in self.values.items()]
         if without := self.live - sum(self.values.values()):
             values.append((None, without))
         ends = [(_shown(expiry), renewed, n) for (expiry, renewed), n in self.ends.items()]
@@ -219,6 +222,8 @@ class Store:
         _take(self.ends, (group.expiry, group.renewed), count)
         if group.value != NONE:
             _take(self.values, group.value, count)
+            if group.value not in self.values:
+                self.loaded.pop(group.value, None)
         if not group.count:
             at_expiry = self.groups[group.expiry]
             del at_expiry[group.value, group.renewed]
