@@ -90,13 +90,14 @@ def releases_by_day(taken: stats.Snapshot, days: Sequence[Any]) -> list[Counter[
 def largest(
     taken: stats.Snapshot, days: Sequence[Any], releases: Sequence[Mapping[str, int]]
 ) -> list[str]:
-    """The releases that once had the largest shares of a day's total, the oldest first."""
+    """The largest releases, the oldest first: half of them today, the others on any day."""
     (*over, today) = zip(days, releases, strict=True)
-    best = dict(taken.past.once("largest shares", lambda: largest_shares(over)))
-    for name, share in largest_shares([today]).items():
-        best[name] = max(share, best.get(name, 0))
-    names = sorted(best, key=lambda name: (-best[name], name))[:LAYERS]
-    return sorted(names, key=folding.order)
+    now = largest_shares([today])
+    once = dict(taken.past.once("largest shares", lambda: largest_shares(over)))
+    best = {name: max(once.get(name, 0), now.get(name, 0)) for name in once | now}
+    first = sorted(now, key=lambda name: (-now[name], name))[: LAYERS // 2]
+    names = dict.fromkeys([*first, *sorted(best, key=lambda name: (-best[name], name))])
+    return sorted([*names][:LAYERS], key=folding.order)
 
 
 def largest_shares(days: Iterable[tuple[Any, Mapping[str, int]]]) -> dict[str, float]:

@@ -59,6 +59,14 @@ def test_the_largest_releases_have_layers_and_the_rest_one(clock, report):
     assert cells(told["adoption_rows"])[0][-2:] == ["20 %", "56"]
 
 
+def test_the_largest_today_have_layers_though_others_once_were_larger(clock, report):
+    for number in range(8):
+        report("00000000-0000-0000-0000-000000000000", app=f"1.{number}.0")
+        clock.shift(DAY)
+    report(app="2.0.0")
+    assert ("F", "2.0.0") in trends.adoption(*days())["layers"]
+
+
 def test_a_release_that_was_large_once_keeps_its_layer(clock, report):
     report(app="0.1.0")
     clock.shift(DAY)
