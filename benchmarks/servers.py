@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 import time
-from typing import Self
+from typing import IO, Self
 
 import psutil
 
@@ -19,6 +19,9 @@ class Server:
 
     Used as a context manager: it is ready inside, and no process of it is left after.
     """
+
+    log_level = "warning"
+    output: IO[bytes] | None = None  # where it prints; None: where we do
 
     def __init__(self, app: str, ready: str, environment: dict[str, str]) -> None:
         self.app = app
@@ -40,11 +43,16 @@ class Server:
 
     def start(self) -> None:
         """Run the start command and return at once."""
-        self.master = psutil.Popen(self.command(), env={**os.environ, **self.environment})
+        self.master = psutil.Popen(
+            self.command(),
+            env={**os.environ, **self.environment},
+            stdout=self.output,
+            stderr=self.output,
+        )
 
     def command(self) -> list[str]:
         """The start command."""
-        options = ["--bind", f"127.0.0.1:{self.port}", "--log-level", "warning"]
+        options = ["--bind", f"127.0.0.1:{self.port}", "--log-level", self.log_level]
         return [sys.executable, "-m", "gunicorn", *options, self.app]
 
     def wait_for(self, method: str, path: str, body: bytes | None = None) -> None:
