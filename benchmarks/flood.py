@@ -25,6 +25,7 @@ from gevent.pool import Pool
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
 from benchmarks.servers import Server, headcount, plain
+from collector.conf import BASE_BYTES, INSTANCE_BYTES, MAX_VALUES, VALUE_BYTES
 
 DAY = 86_400
 FLOOD_DAYS = 8
@@ -164,15 +165,7 @@ def forward(server: Server, seconds: float) -> None:
 
 def ceiling_of(limit: int) -> int:
     """The bytes that the docs name for so many installations."""
-    from django.test import override_settings
-
-    from collector.conf import conf
-    from tracking_site import settings
-
-    entry = settings.CACHES["records"]
-    entry = {**entry, "OPTIONS": {**entry["OPTIONS"], "MAX_ENTRIES": limit}}
-    with override_settings(CACHES={**settings.CACHES, "records": entry}):
-        return conf.memory_ceiling
+    return BASE_BYTES + INSTANCE_BYTES * limit + VALUE_BYTES * MAX_VALUES
 
 
 def unlimited(server: Server, options: Any) -> int:
