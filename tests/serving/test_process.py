@@ -49,13 +49,14 @@ def test_a_second_worker_is_refused(start, arguments, environ):
         (["--keep-alive", "0"], "slow clients would stall"),
         (["--workers", "0"], "0 workers are refused"),
         (["--worker-tmp-dir", "/tmp"], "nothing is written to disk"),
-        (["--pid", "headcount.pid"], "nothing is written to disk"),
+        (["--pid", "TEMPORARY/headcount.pid"], "nothing is written to disk"),
         (["--access-logfile", "/dev/full"], "Log files are refused"),
         (["--logger-class", "gunicorn.glogging.Logger"], "logger_class is refused"),
     ],
 )
-def test_what_would_break_a_promise_is_refused(start, arguments, sentence):
-    server = start(*arguments)
+def test_what_would_break_a_promise_is_refused(start, arguments, sentence, tmp_path):
+    # gunicorn makes a pid file before it asks whether to start.
+    server = start(*(argument.replace("TEMPORARY", str(tmp_path)) for argument in arguments))
     assert server.wait_until_ended() == 1
     assert sentence in server.output
     assert "Traceback" not in server.output
