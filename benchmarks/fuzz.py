@@ -18,6 +18,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -190,7 +191,19 @@ def kind(status: int, body: bytes) -> Kind:
 def id_in(body: bytes) -> str:
     """The id in a body that was taken; what is wrong in a member that is ignored does no harm."""
     text = body.decode(json.detect_encoding(body), "replace")
-    return str(uuid.UUID(json.loads(text, strict=False)["id"]))
+    with deep_recursion():
+        return str(uuid.UUID(json.loads(text, strict=False)["id"]))
+
+
+@contextmanager
+def deep_recursion() -> Iterator[None]:
+    """Let what is nested as deep as a server takes it be read here too."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def statistics(port: int) -> dict[str, Any]:
@@ -207,7 +220,7 @@ def takes_a_report(port: int) -> bool:
     before = statistics(port)["instances"]
     good = UUIDS.sub(str(uuid.uuid4()).encode(), seeds.REPORT)
     ((status, _),) = split(exchange(port, [post(b"/", good)]))
-    return status == 201 and statistics(port)["instances"] == before + 1
+    return status == 201 and statistics(port)["instances"] > before
 
 
 def told_in(printed: str) -> list[str]:
@@ -222,8 +235,6 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=10_000, help="raw ones")
     parser.add_argument("--seed", type=int, default=0, help="the same inputs for the same answers")
     options = parser.parse_args()
-    # To read an id out of a body that is nested as deep as a server takes it.
-    sys.setrecursionlimit(10_000)
     results = assault("Headcount", headcount(), options)
     assault("plain Django", plain(), options)
     return verdict(*results)

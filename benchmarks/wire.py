@@ -74,4 +74,6 @@ def size_of_body(head: bytes, rest: bytes) -> int:
     if CHUNKED.search(head):
         return rest.find(LAST_CHUNK) + len(LAST_CHUNK)
     length = LENGTH.search(head)
-    return int(length[1]) if length else 0
+    if length:
+        return int(length[1])
+    return len(rest) if head.startswith(b"HTTP/1.0") else 0

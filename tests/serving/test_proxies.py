@@ -43,6 +43,7 @@ def nginx(start, tmp_path):
     text = (ROOT / "deploy" / "nginx.conf").read_text()
     text = text.replace("listen 80 ", f"listen 127.0.0.1:{port} ")
     text = text.replace("127.0.0.1:8000", behind.address)
+    text = text.replace("/dev/shm/nginx-headcount.pid", str(tmp_path / "nginx.pid"))
     configuration = tmp_path / "nginx.conf"
     configuration.write_text(text)
     command = ["nginx", "-p", tmp_path, "-c", configuration, "-g", "daemon off;"]
