@@ -4,7 +4,7 @@ One installation in ten reports twice, half of those in the same moment, with it
 it counts once. Then the same while 50 readers poll every surface that has a name.
 Goal: none lost, none doubled, by the numbers in `/stats`; the slowest answer came within 10 s; and
 every surface answered. A plain Django application, which has no surface but `/stats`, gets the
-same; it is not judged.
+same, with readers a tenth of it: it counts every report for each of them. It is not judged.
 """
 
 import itertools
@@ -119,7 +119,8 @@ def main() -> int:
     results = []
     for readers in (0, options.readers):
         results.append(stampede("Headcount", headcount(), bodies, options, readers, surfaces()))
-        stampede("plain Django", plain(), bodies, options, readers, ["/stats"])
+        part = bodies[: len(bodies) // 10] if readers else bodies
+        stampede("plain Django", plain(), part, options, readers, ["/stats"])
     return verdict(
         *itertools.chain.from_iterable(
             judged(name, figures)
