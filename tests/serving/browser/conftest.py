@@ -18,12 +18,13 @@ STATES = {
     "300": {"INSTALLATIONS": "300", "DAYS": "90", "GAP": "9"},
     "100,000": {"INSTALLATIONS": "100000", "DAYS": "3"},
     "one version": {"INSTALLATIONS": "300", "DAYS": "9", "RELEASES": "1"},
-    "400 versions": {"INSTALLATIONS": "2000", "DAYS": "9", "RELEASES": "1400"},  # as not all last
+    "400 versions": {"INSTALLATIONS": "2000", "DAYS": "9", "RELEASES": "1400"},  # few of each
     "hostile": {"INSTALLATIONS": "40", "DAYS": "9", "HOSTILE": "1"},
     "failing": {"wsgi": FAILING},
 }
-# What the browser would ask the internet for of itself; and no name but this machine's is found.
+# The browser asks the internet for nothing of itself, and finds no name; it draws in software.
 QUIET = (
+    "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

@@ -4,10 +4,8 @@ from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 
-# All rules that axe has on by itself, and one more. Only these two depend on the colours.
-BRIEFLY = {"resultTypes": ["violations"]}
-ALL_RULES = {**BRIEFLY, "rules": {"target-size": {"enabled": True}}}
-COLOUR_RULES = {**BRIEFLY, "runOnly": ["color-contrast", "link-in-text-block"]}
+# All rules that axe has on by itself, and one more.
+RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 
 AXE = f"options => {{ if (!window.axe) {{ {AXE_SCRIPT} }} return axe.run(options) }}"
 UNFOLD = "document.querySelectorAll('details').forEach(one => one.open = true)"
@@ -98,10 +96,9 @@ class Visitor:
             self.complain(width, media, "too wide:", parts)
         return self
 
-    def examine(self, scheme="light", rules=ALL_RULES):
+    def examine(self):
         """Have axe look at it."""
-        self.page.emulate_media(color_scheme=scheme)
-        for finding in self.page.evaluate(AXE, rules)["violations"]:
+        for finding in self.page.evaluate(AXE, RULES)["violations"]:
             where = [node["target"] for node in finding["nodes"]]
-            self.complain(scheme, finding["id"], finding["help"], where)
+            self.complain("axe:", finding["id"], finding["help"], where)
         return self
