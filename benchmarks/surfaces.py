@@ -47,9 +47,13 @@ LONG_GOAL = 200_000  # bytes
 DISTINCT = 400
 LONGEST = 10_000  # distinct versions; no more are kept
 FILTERS = {
-    "stats": ("app=v0.100.0", "app=v*&image=*&arch=*", "release=0*&repository=e*&family=6*"),
-    "badge-svg": ("release=0*",),
-    "dashboard": ("release=0*",),
+    "collector-stats": (
+        "app=v0.100.0",
+        "app=v*&image=*&arch=*",
+        "release=0*&repository=e*&family=6*",
+    ),
+    "collector-badge-svg": ("release=0*",),
+    "collector-dashboard": ("release=0*",),
 }
 FILLED = {"FILL_DISTINCT": str(DISTINCT), "FILL_SHAPE": "spread", "FILL_HISTORY": "90"}
 # A minimum is more work: filters group what they match.

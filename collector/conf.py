@@ -4,7 +4,7 @@ Settings are read when they are asked for, so `override_settings` works; `checks
 them. How long and how many reports are kept is said by CACHES[COLLECTOR_CACHE] alone.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
 
@@ -24,6 +24,23 @@ INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
 
+def records_cache(
+    retention_days: int = 7, max_instances: int = MAX_ENTRIES, history_days: int = 90
+) -> dict[str, Any]:
+    """The entry of CACHES that holds the reports in memory; for settings, which may import it."""
+    return {
+        "BACKEND": "collector.cache.memory.MemoryCache",
+        "LOCATION": "records",
+        "TIMEOUT": retention_days * DAY,
+        "OPTIONS": {
+            "GRANULARITY": DAY,
+            "MAX_ENTRIES": max_instances,
+            "HISTORY": history_days,
+            "SUMMARY": "collector.history.closing",
+        },
+    }
+
+
 class Conf:
     """One property a setting."""
 
@@ -35,7 +52,7 @@ class Conf:
     @property
     def cache(self) -> dict[str, Any]:
         """That entry."""
-        return cast(dict[str, Any], settings.CACHES[self.cache_alias])
+        return settings.CACHES[self.cache_alias]
 
     @property
     def retention_days(self) -> int:

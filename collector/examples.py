@@ -72,7 +72,7 @@ def history() -> str:
 
 def badge_path() -> str:
     """Where the badge is drawn here."""
-    return reverse("badge-svg")
+    return reverse("collector-badge-svg")
 
 
 def badge() -> str:

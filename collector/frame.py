@@ -7,7 +7,11 @@ from django.template.loader import render_to_string
 from collector import __version__
 from collector.conf import conf
 
-NAVIGATION = {"dashboard": "Dashboard", "docs": "Docs", "api": "API"}  # by the name of the path
+# The name of the path, the short one, and the label.
+NAVIGATION = [
+    (f"collector-{name}", name, label)
+    for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("api", "API"))
+]
 DESCRIPTION = (
     "How many installations of {project} there are and what they run: what is counted, what is "
     "kept, and for how long."
@@ -23,7 +27,7 @@ def framed(template: str, title: str, here: str = "", **context: Any) -> str:
             "description": DESCRIPTION.format(project=conf.project_name),
             "project": conf.project_name,
             "release": __version__,
-            "navigation": NAVIGATION.items(),
+            "navigation": NAVIGATION,
             "here": here,
             "kind": template,
             **context,

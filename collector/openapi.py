@@ -169,7 +169,8 @@ def document() -> dict[str, Any]:
     """The description."""
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
-        paths.setdefault(reverse(operation.name), {})[operation.method] = _described(operation)
+        path = reverse(f"collector-{operation.name}")
+        paths.setdefault(path, {})[operation.method] = _described(operation)
     return {
         "openapi": "3.1.0",
         "info": {

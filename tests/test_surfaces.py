@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.dimensions import ALL
 from collector.urls import urlpatterns
 
-SURFACES = [pattern.name for pattern in urlpatterns if pattern.name]
+SURFACES = [pattern.name.removeprefix("collector-") for pattern in urlpatterns if pattern.name]
 HIDDEN = {"app": "7.7.7-undisclosed", "image": "ghcr.io/undisclosed/x", "arch": "arm-undisclosed"}
 RARE = {"app": "8.8.8", "image": "ghcr.io/seldom/x", "arch": "aarch64-seldom"}
 USUAL = {"app": "1.0.0", "image": "ghcr.io/usual/usual", "arch": "x86_64-usual"}
@@ -30,7 +30,7 @@ def _a_fleet_with_secrets(clock, settings, report):
 
 
 def body(client, name, query=""):
-    response = client.get(reverse(name) + query)
+    response = client.get(reverse(f"collector-{name}") + query)
     return response.content.decode() + response.headers.get("Location", "")
 
 
@@ -104,6 +104,6 @@ def test_the_same_moment_has_the_same_figures_everywhere(clock, client, report):
 
 @pytest.mark.parametrize("name", SURFACES)
 def test_each_that_a_machine_reads_may_be_read_by_any_page(client, name):
-    response = client.get(reverse(name))
+    response = client.get(reverse(f"collector-{name}"))
     machine = name.startswith(("stats", "history", "badge", "openapi"))
     assert ("Access-Control-Allow-Origin" in response.headers) == machine

@@ -5,10 +5,10 @@ import secrets
 
 from csp.constants import NONE, SELF
 
+from collector.conf import records_cache
 from tracking_site import environment
 
 ENV = environment.read(os.environ)
-DAY = 24 * 60 * 60
 
 # Nothing is signed and no form is shown, so a key that dies with the process is enough.
 SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
@@ -31,17 +31,7 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 DATABASES: dict[str, dict[str, str]] = {}
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "records": {
-        "BACKEND": "collector.cache.memory.MemoryCache",
-        "LOCATION": "records",
-        "TIMEOUT": ENV.retention_days * DAY,
-        "OPTIONS": {
-            "GRANULARITY": DAY,
-            "MAX_ENTRIES": ENV.max_instances,
-            "HISTORY": ENV.history_days,
-            "SUMMARY": "collector.history.closing",
-        },
-    },
+    "records": records_cache(ENV.retention_days, ENV.max_instances, ENV.history_days),
 }
 
 COLLECTOR_PROJECT_NAME = ENV.project_name

@@ -19,7 +19,7 @@ class Root(Ingest):
     """Takes reports; a browser that visits is sent to the docs."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        where = conf.docs_url or reverse("docs")
+        where = conf.docs_url or reverse("collector-docs")
         return with_length(HttpResponseRedirect(where, content=docs.welcome(where)))
 
 
@@ -42,7 +42,7 @@ class Dashboard(Numbers):
         query = dashboard.added(dict(request.GET.lists()))
         if query is None:
             return super().get(request)
-        there = f"{reverse('dashboard')}?{query}"
+        there = f"{reverse('collector-dashboard')}?{query}"
         return with_length(HttpResponseRedirect(there, headers={"Cache-Control": "no-cache"}))
 
     def body(self, taken: stats.Snapshot) -> bytes:

@@ -78,11 +78,14 @@ class Server:
 
     def wait_until_ready(self):
         """Wait until it answers."""
-        self.wait_for("Booting worker")
+        return self.wait_for("Booting worker").answers("/readyz")
+
+    def answers(self, path):
+        """Wait until a path is answered."""
         until = time.monotonic() + START_TIMEOUT
         while self.process.poll() is None and time.monotonic() < until:
             try:
-                assert self.request("GET", "/readyz").status == 200
+                assert self.request("GET", path).status == 200
                 return self
             except ConnectionError:
                 time.sleep(0.01)  # between two tries, while it starts
