@@ -18,6 +18,8 @@ WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PORT=9292 STATIC_ROOT=/app/static PYTHONDONTWRITEBYTECODE=1
+ARG REVISION=""
+ENV REVISION=$REVISION
 USER 65532:65532
 EXPOSE 9292
 HEALTHCHECK --interval=30s --timeout=5s CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=3); c.request('GET', '/healthz'); sys.exit(c.getresponse().status != 200)"]

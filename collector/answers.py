@@ -56,9 +56,19 @@ Receipt = _type(
 
 
 class Status(Struct, frozen=True):
-    """Whether it works."""
+    """Whether it can take reports."""
 
-    status: Literal["alive", "ready"]
+    status: Literal["ready"]
+
+
+class Health(Struct, frozen=True):
+    """That it is alive, what code it runs, and how that is set."""
+
+    status: Literal["alive"]
+    release: str
+    revision: Annotated[str, Meta(description="Of the source code, as who built it says.")]
+    fingerprint: Annotated[str, Meta(description="Of the files of `collector`.")]
+    settings: dict[str, str]
 
 
 Others = _type("Others", "How many are not listed by name.", _counts(RAW))

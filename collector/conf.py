@@ -8,9 +8,10 @@ from typing import Any
 
 from django.conf import settings
 
-DAY = 24 * 60 * 60  # seconds
-MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwise
-MAX_VALUES = 10_000  # distinct live values of a cache, likewise
+from collector.entry import DAY as DAY
+from collector.entry import MAX_ENTRIES as MAX_ENTRIES
+from collector.entry import MAX_VALUES as MAX_VALUES
+
 MAX_BODY = 4096  # bytes of a request's body
 MAX_LISTED = 200  # values of a breakdown that are listed by name
 MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
@@ -22,23 +23,6 @@ MAX_FILTERS = 20  # values of one filter
 BASE_BYTES = 200 * 2**20
 INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
-
-
-def records_cache(
-    retention_days: int = 7, max_instances: int = MAX_ENTRIES, history_days: int = 90
-) -> dict[str, Any]:
-    """The entry of CACHES that holds the reports in memory; for settings, which may import it."""
-    return {
-        "BACKEND": "collector.cache.memory.MemoryCache",
-        "LOCATION": "records",
-        "TIMEOUT": retention_days * DAY,
-        "OPTIONS": {
-            "GRANULARITY": DAY,
-            "MAX_ENTRIES": max_instances,
-            "HISTORY": history_days,
-            "SUMMARY": "collector.history.closing",
-        },
-    }
 
 
 class Conf:
@@ -85,6 +69,11 @@ class Conf:
         return getattr(settings, "COLLECTOR_PROJECT_NAME", "Manyfold")
 
     @property
+    def revision(self) -> str:
+        """The revision of the source code that runs, as who built it says."""
+        return getattr(settings, "COLLECTOR_REVISION", "")
+
+    @property
     def public_url(self) -> str:
         """Where this server is reached, as the docs write it."""
         url: str = getattr(settings, "COLLECTOR_PUBLIC_URL", "http://127.0.0.1:8000")
@@ -104,6 +93,21 @@ class Conf:
     def hide(self) -> dict[str, str]:
         """By field, a regular expression; values in which it is found are not listed by name."""
         return getattr(settings, "COLLECTOR_HIDE", {})
+
+    def in_force(self) -> list[tuple[str, str, str]]:
+        """Every setting: its name, its value as it is shown, and what it means."""
+        return [
+            (name, _shown(getattr(self, name)), setting.__doc__ or "")
+            for name, setting in vars(Conf).items()
+            if isinstance(setting, property) and name != "cache"
+        ]
+
+
+def _shown(value: Any) -> str:
+    """A setting's value; of the patterns only for which fields there are some."""
+    if isinstance(value, dict):
+        value = ", ".join(field for field, pattern in value.items() if pattern)
+    return f"{value}" or "not set"
 
 
 conf = Conf()

@@ -9,7 +9,7 @@ from django.template import Context, Engine
 from markdown import Markdown
 
 from collector import examples, reference
-from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, Conf, conf
+from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
 from collector.frame import framed
 from collector.reports import FIELDS
 
@@ -42,11 +42,7 @@ def facts() -> dict[str, Any]:
         "max_body": MAX_BODY,
         "max_filters": MAX_FILTERS,
         "max_listed": MAX_LISTED,
-        "settings": [
-            {"name": name, "value": _shown(getattr(conf, name)), "meaning": setting.__doc__}
-            for name, setting in vars(Conf).items()
-            if isinstance(setting, property) and name != "cache"
-        ],
+        "settings": conf.in_force(),
     }
 
 
@@ -59,13 +55,6 @@ def _filled(name: str) -> str:
 def _page(source: str, title: str, here: str = "") -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
     return framed("page", title, here, content=content)
-
-
-def _shown(value: Any) -> str:
-    """A setting's value; of the patterns only for which fields there are some."""
-    if isinstance(value, dict):
-        value = ", ".join(field for field, pattern in value.items() if pattern)
-    return f"{value}" or "not set"
 
 
 def _forget_pages(**kwargs: Any) -> None:

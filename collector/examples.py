@@ -11,6 +11,7 @@ from django.urls import reverse
 from msgspec import UNSET
 
 from collector import badges, filters, reports, stats
+from collector import health as server
 from collector import history as past
 from collector.answers import Problem, Receipt
 from collector.cache import Row, Totals
@@ -83,6 +84,11 @@ def badge() -> str:
 def badge_json() -> str:
     """The badge described."""
     return _compact(badges.endpoint(badges.Badge("instances", "1", "blue", warming_up=True)))
+
+
+def health() -> str:
+    """That the server is alive."""
+    return _compact(server.health())
 
 
 def docs_url() -> str:

@@ -6,6 +6,7 @@ from django.template.loader import render_to_string
 
 from collector import __version__
 from collector.conf import conf
+from collector.fingerprint import fingerprint
 
 # The name of the path, the short one, and the label.
 NAVIGATION = [
@@ -27,6 +28,8 @@ def framed(template: str, title: str, here: str = "", **context: Any) -> str:
             "description": DESCRIPTION.format(project=conf.project_name),
             "project": conf.project_name,
             "release": __version__,
+            "revision": conf.revision,
+            "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
             "here": here,
             "kind": template,

@@ -144,7 +144,7 @@ OPERATIONS = (
     ),
     Operation(name="docs", summary="The docs", answers={200: "text/html", 304: None}),
     Operation(name="api", summary="The API, to be read", answers={200: "text/html", 304: None}),
-    Operation(name="healthz", summary="Alive", answers={200: answers.Status}),
+    Operation(name="healthz", summary="Alive", answers={200: answers.Health}),
     Operation(
         name="readyz",
         summary="Able to take reports",

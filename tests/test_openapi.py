@@ -46,7 +46,7 @@ def test_what_is_sent_has_the_rules_of_the_parser(described):
         ("/stats", answers.Numbers),
         ("/stats/history", answers.History),
         ("/badge.json", answers.BadgeDescription),
-        ("/healthz", answers.Status),
+        ("/healthz", answers.Health),
         ("/readyz", answers.Status),
         ("/nowhere", answers.Problem),
     ],

@@ -78,6 +78,9 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     static_root: Annotated[
         str, Meta(description="Folder with the files that `manage.py collectstatic` collected")
     ] = ""
+    revision: Annotated[
+        str, Meta(description="Revision of the source code, shown by `/healthz`; an image has it")
+    ] = ""
     secret_key: Annotated[
         str,
         Meta(

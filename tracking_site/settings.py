@@ -5,7 +5,7 @@ import secrets
 
 from csp.constants import NONE, SELF
 
-from collector.conf import records_cache
+from collector.entry import records_cache
 from tracking_site import environment
 
 ENV = environment.read(os.environ)
@@ -37,6 +37,7 @@ CACHES = {
 COLLECTOR_PROJECT_NAME = ENV.project_name
 COLLECTOR_PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port or 8000}"
 COLLECTOR_DOCS_URL = ENV.docs_url
+COLLECTOR_REVISION = ENV.revision
 COLLECTOR_MIN_GROUP = ENV.min_group
 COLLECTOR_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 

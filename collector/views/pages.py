@@ -10,6 +10,7 @@ from collector.answers import Status
 from collector.cache import records
 from collector.conf import conf
 from collector.frame import framed
+from collector.health import health
 from collector.views.base import Endpoint, answer, bodiless, refusal, unless_known, with_length
 from collector.views.ingest import Ingest
 from collector.views.numbers import Numbers
@@ -63,7 +64,7 @@ class Health(Endpoint):
     """Alive: true of a process that answers, whatever its store does."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return answer(Status("alive"))
+        return answer(health())
 
 
 class Ready(Endpoint):

@@ -12,9 +12,11 @@ import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
+from string import Template
 
 import pytest
 
+from collector.fingerprint import fingerprint
 from tests.serving.conftest import ROOT, Server, free_port
 
 
@@ -69,7 +71,8 @@ class Stage:
 
     def set(self, arguments):
         pairs = dict(pair.split("=", 1) for pair in shlex.split(arguments))
-        self.env |= {name: self.inside(value) for name, value in pairs.items()}
+        for name, value in pairs.items():
+            self.env[name] = self.inside(Template(value).safe_substitute(self.env))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def image(tmp_path_factory):
                 stage.copy(arguments)
             case "RUN":
                 stage.run(arguments)
-            case "ENV":
+            case "ENV" | "ARG":
                 stage.set(arguments)
             case _:
                 stage.options[instruction] = arguments
@@ -132,6 +135,12 @@ def test_its_static_files_are_hashed_and_compressed(container):
     style = container.request("GET", path, headers={"Accept-Encoding": "gzip"})
     assert style.headers["Content-Encoding"] == "gzip"
     assert "immutable" in style.headers["Cache-Control"]
+
+
+def test_it_tells_the_code_that_it_was_built_from(image, container):
+    told = json.loads(container.request("GET", "/healthz").content)
+    assert told["fingerprint"] == fingerprint()
+    assert told["revision"] == image.env["REVISION"] == ""
 
 
 @pytest.mark.parametrize("port", ["its own", "another"])
