@@ -4,6 +4,7 @@ The docs quote these; a test asks a server the same and compares.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -117,7 +118,7 @@ def _snapshot() -> stats.Snapshot:
     since = DAY_OF_REPORT * DAY + 8 * 3600
     rows = [Row(_version(), _expiry(), False, 1)]
     return stats.Snapshot(
-        Totals.of(rows), lambda: rows, {}, since, since + 60, stats.rules_in_force()
+        Totals.of(rows), partial(Totals.of, rows), {}, since, since + 60, stats.rules_in_force()
     )
 
 

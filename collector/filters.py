@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.cache import Row
+from collector.cache import Sizes
 from collector.conf import MAX_FILTERS
 from collector.dimensions import ALL, Dimension, Kept, Rules
 from collector.reports import Refusal
@@ -47,27 +47,20 @@ def _filter(dimension: Dimension, given: Sequence[str]) -> Filter:
     )
 
 
-def select(rows: Sequence[Row], filters: Filters, rules: Rules) -> Sequence[Row]:
-    """The rows that the filters match: all of them, if there is no filter.
+def select(sizes: Sizes, filters: Filters, rules: Rules) -> Sizes:
+    """The versions that the filters match, of those given with their number of installations.
 
     With a minimum group, the matches are grouped by the names that are filtered, and a group
     below the minimum is left out, as is a hidden name: else a filter would tell what is not told.
     """
-    if not filters:
-        return rows
-    # Rows of one tally share the object of a value: up to sixteen in a window of seven days.
-    values = {id(row.value): row.value for row in rows}
-    groups = {
-        key: tuple(one.dimension.of(value) for one in filters)
-        for key, value in values.items()
-        if value is not None
-        and all(one.match(value) for one in filters)
-        and not any(rules.hides_version(one.dimension, value) for one in filters)
-    }
-    if rules.min_group > 1:
-        sizes: Counter[tuple[str, ...]] = Counter()
-        for row in rows:
-            if group := groups.get(id(row.value)):
-                sizes[group] += row.size
-        groups = {key: group for key, group in groups.items() if sizes[group] >= rules.min_group}
-    return [row for row in rows if id(row.value) in groups]
+    matches = [
+        (tuple(one.dimension.of(version) for one in filters), version, size)
+        for version, size in sizes
+        if version is not None
+        and all(one.match(version) for one in filters)
+        and not any(rules.hides_version(one.dimension, version) for one in filters)
+    ]
+    groups: Counter[tuple[str, ...]] = Counter()
+    for group, _, size in matches:
+        groups[group] += size
+    return [(version, size) for group, version, size in matches if groups[group] >= rules.min_group]

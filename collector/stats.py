@@ -6,7 +6,7 @@ Nothing here knows of requests: it takes a tally, a moment, filters and rules.
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from collector import answers
 from collector.answers import PERCENT
-from collector.cache import Row, Totals, records
+from collector.cache import Choice, Totals, records
 from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
 from collector.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
 from collector.filters import NO_FILTERS, Filters, select
@@ -42,7 +42,7 @@ class Snapshot:
     """A tally at a moment; all surfaces take their numbers from one."""
 
     totals: Totals
-    tally: Callable[[], Sequence[Row]]  # only filters need it; see `rows`
+    totals_of: Callable[[Choice], Totals]  # of some versions, for filters
     history: Mapping[int, Any]
     since: float  # when counting began, POSIX seconds
     now: float
@@ -54,24 +54,22 @@ class Snapshot:
         """What `make` returns, made once for this snapshot."""
         return self.memo.once(key, make)
 
-    @property
-    def rows(self) -> Sequence[Row]:
-        """The rows of the tally."""
-        return self.once("rows", self.tally)
-
     def select(self, filters: Filters) -> Totals:
         """The sums of what the filters match."""
-        return Totals.of(select(self.rows, filters, self.rules)) if filters else self.totals
+        if not filters:
+            return self.totals
+        return self.totals_of(lambda sizes: select(sizes, filters, self.rules))
 
     def count(self, filters: Filters) -> int:
-        """How many the filters match; unlike `select`, it needs no rows."""
-        values = [Row(value, None, False, size) for value, size in self.totals.values]
-        return sum(row.size for row in select(values, filters, self.rules))
+        """How many the filters match."""
+        if not filters:
+            return self.totals.size
+        return sum(size for _, size in select(self.totals.values, filters, self.rules))
 
     def before(self, later: "Snapshot") -> "Snapshot":
         """A later snapshot; it goes on with what was made of the history, if that is the same."""
         mine, other = (
-            (taken.tally, taken.history, taken.since, taken.rules) for taken in (self, later)
+            (taken.totals_of, taken.history, taken.since, taken.rules) for taken in (self, later)
         )
         return replace(later, past=self.past) if mine == other else later
 
@@ -92,7 +90,7 @@ def snapshot() -> Snapshot:
     with _taking:
         state = (id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide))
         if _latest is None or _latest[0] != state:
-            taken = Snapshot(cache.totals(), cache.tally, cache.history(), cache.since, now, rules)
+            taken = Snapshot(cache.totals(), cache.totals, cache.history(), cache.since, now, rules)
             _latest = (state, _latest[1].before(taken) if _latest else taken)
         return _latest[1]
 

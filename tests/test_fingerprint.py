@@ -9,7 +9,8 @@ from collector import fingerprint
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """A copy of the package, whose fingerprint is taken."""
+    """A copy of the package, whose fingerprint is taken; that of the package is known by then."""
+    fingerprint.fingerprint()
     there = shutil.copytree(fingerprint.PACKAGE, tmp_path / "collector")
     monkeypatch.setattr(fingerprint, "PACKAGE", there)
     return there

@@ -77,6 +77,13 @@ def test_a_badge_counts_once_for_a_snapshot(client, report, path):
     assert (again.content, again.get("Location")) == (first.content, first.get("Location"))
 
 
+def test_no_filter_is_everything(report):
+    report()
+    taken = stats.snapshot()
+    assert taken.select(()) is taken.totals
+    assert taken.count(()) == 1
+
+
 def test_different_questions_have_different_answers(client, report):
     report(app="1")
     report(app="2")

@@ -6,10 +6,29 @@ from typing import Any, cast
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from collector.cache.base import CacheFull, Row, TallyCache, TooManyValues, Totals, Unavailable
+from collector.cache.base import (
+    CacheFull,
+    Choice,
+    Row,
+    Sizes,
+    TallyCache,
+    TooManyValues,
+    Totals,
+    Unavailable,
+)
 from collector.conf import conf
 
-__all__ = ["CacheFull", "Row", "TallyCache", "TooManyValues", "Totals", "Unavailable", "records"]
+__all__ = [
+    "CacheFull",
+    "Choice",
+    "Row",
+    "Sizes",
+    "TallyCache",
+    "TooManyValues",
+    "Totals",
+    "Unavailable",
+    "records",
+]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -39,11 +39,15 @@ class Row(NamedTuple):
     size: int
 
 
+Sizes = Sequence[tuple[Any, int]]  # values, and the number of live keys of each
+Choice = Callable[[Sizes], Sizes]  # some of them
+
+
 class Totals(NamedTuple):
     """The tally summed up: by value, and by expiry and `renewed`; as many keys in each."""
 
-    values: list[tuple[Any, int]]
-    ends: list[tuple[float | None, bool, int]]
+    values: Sizes
+    ends: Sequence[tuple[float | None, bool, int]]
 
     @property
     def size(self) -> int:
@@ -51,20 +55,22 @@ class Totals(NamedTuple):
         return sum(size for _, _, size in self.ends)
 
     @classmethod
-    def of(cls, rows: Iterable[Row]) -> "Totals":
-        """The sums of some rows; rows of one tally share the object of a value."""
-        values: dict[int, Any] = {}
+    def of(cls, rows: Iterable[Row], choose: Choice | None = None) -> "Totals":
+        """The sums of rows, or of those with the chosen values; equal values are one object."""
+        rows = list(rows)
+        values = {id(row.value): row.value for row in rows}
         sizes: defaultdict[int, int] = defaultdict(int)
+        for row in rows:
+            sizes[id(row.value)] += row.size
+        summed: Sizes = [(values[key], size) for key, size in sizes.items()]
+        if choose:
+            summed = choose(summed)
+        chosen = {id(value) for value, _ in summed}
         ends: defaultdict[tuple[float | None, bool], int] = defaultdict(int)
-        for value, expiry, renewed, size in rows:
-            key = id(value)
-            values[key] = value
-            sizes[key] += size
-            ends[expiry, renewed] += size
-        return cls(
-            [(values[key], size) for key, size in sizes.items()],
-            [(*end, size) for end, size in ends.items()],
-        )
+        for row in rows:
+            if id(row.value) in chosen:
+                ends[row.expiry, row.renewed] += row.size
+        return cls(summed, [(*end, size) for end, size in ends.items()])
 
 
 class TallyCache(BaseCache):
@@ -115,9 +121,9 @@ class TallyCache(BaseCache):
         """
         raise NotImplementedError
 
-    def totals(self) -> Totals:
-        """The sums of `tally`."""
-        return Totals.of(self.tally())
+    def totals(self, choose: Choice | None = None) -> Totals:
+        """The sums of `tally`, or of the keys whose values are chosen out of those that live."""
+        return Totals.of(self.tally(), choose)
 
     def changes(self) -> int:
         """A number that is another one whenever `tally` or `history` may be."""

@@ -10,6 +10,8 @@ import math
 import pickle
 import secrets
 import time
+from collections import defaultdict
+from collections.abc import Mapping
 from hashlib import blake2b
 from threading import Lock
 from typing import Any, TypeVar
@@ -17,7 +19,17 @@ from typing import Any, TypeVar
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache.base import OPTIONS, CacheFull, Row, Summary, TallyCache, TooManyValues, Totals
+from collector.cache.base import (
+    OPTIONS,
+    CacheFull,
+    Choice,
+    Row,
+    Sizes,
+    Summary,
+    TallyCache,
+    TooManyValues,
+    Totals,
+)
 
 # A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
 # are far beyond chance (a million keys collide with probability 4e-25).
@@ -150,15 +162,30 @@ class Store:
             for group in groups.values()
         ]
 
-    def totals(self) -> Totals:
+    def totals(self, choose: Choice | None = None) -> Totals:
         """The sums of the rows, kept up to date rather than added up; values are shared."""
         for value in self.values.keys() - self.loaded.keys():
             self.loaded[value] = pickle.loads(value)
         values = [(self.loaded[value], count) for value, count in self.values.items()]
         if without := self.live - sum(self.values.values()):
             values.append((None, without))
-        ends = [(_shown(expiry), renewed, n) for (expiry, renewed), n in self.ends.items()]
-        return Totals(values, ends)
+        if choose is None:
+            return Totals(values, _ends(self.ends))
+        chosen = choose(values)
+        return Totals(chosen, _ends(self._ends_of(chosen)))
+
+    def _ends_of(self, values: Sizes) -> Mapping[tuple[float, bool], int]:
+        """The live keys of some values by expiry and `renewed`."""
+        chosen = {id(value) for value, _ in values}
+        pickled = {value for value, loaded in self.loaded.items() if id(loaded) in chosen}
+        if id(None) in chosen:
+            pickled.add(NONE)
+        ends: defaultdict[tuple[float, bool], int] = defaultdict(int)
+        for expiry, groups in self.groups.items():
+            for (value, renewed), group in groups.items():
+                if value in pickled:
+                    ends[expiry, renewed] += group.count
+        return ends
 
     def _start(self, moment: float) -> int:
         """The start of the period of a moment."""
@@ -370,10 +397,10 @@ class MemoryCache(TallyCache):
             self._store.expire(time.time())
             return self._store.rows()
 
-    def totals(self) -> Totals:
+    def totals(self, choose: Choice | None = None) -> Totals:
         with self._store.lock:
             self._store.expire(time.time())
-            return self._store.totals()
+            return self._store.totals(choose)
 
     def changes(self) -> int:
         with self._store.lock:
@@ -392,6 +419,10 @@ class MemoryCache(TallyCache):
     def _expiry(self, timeout: float | None) -> float:
         expiry = self.get_backend_timeout(timeout)
         return math.inf if expiry is None else expiry
+
+
+def _ends(ends: Mapping[tuple[float, bool], int]) -> list[tuple[float | None, bool, int]]:
+    return [(_shown(expiry), renewed, count) for (expiry, renewed), count in ends.items()]
 
 
 def _shown(expiry: float) -> float | None:

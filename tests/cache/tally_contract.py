@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache import CacheFull, TooManyValues, Totals
+from collector.cache import CacheFull, Sizes, TooManyValues, Totals
 from tests.cache.contract import NOW, PlainCacheContract
 
 DAY = 86400
@@ -25,6 +25,21 @@ def assert_tally(cache: Any, *rows: tuple[Any, float | None, bool, int]) -> None
 def in_any_order(totals: Totals) -> tuple[Counter[Any], Counter[Any]]:
     """Totals, to be compared."""
     return Counter(totals.values), Counter(totals.ends)
+
+
+def none_but_a(sizes: Sizes) -> Sizes:
+    """A choice of one value."""
+    return [(value, size) for value, size in sizes if value == "a"]
+
+
+def none_but_none(sizes: Sizes) -> Sizes:
+    """A choice of the keys without a value."""
+    return [(value, size) for value, size in sizes if value is None]
+
+
+def nothing(sizes: Sizes) -> Sizes:
+    """A choice of none."""
+    return []
 
 
 def counted(cache: Any) -> Counter[Any]:
@@ -605,6 +620,9 @@ class TallyContract(PlainCacheContract):
                 case _:
                     cache.set(key, source.choice(["a", "b", None]), source.choice([3, 7, None]))
             assert in_any_order(cache.totals()) == in_any_order(Totals.of(cache.tally()))
+            for choose in (none_but_a, none_but_none, nothing):
+                some = Totals.of(cache.tally(), choose)
+                assert in_any_order(cache.totals(choose)) == in_any_order(some)
 
     @pytest.mark.parametrize(
         "change",
