@@ -4,6 +4,7 @@ Facts here are of gunicorn 27 with gevent 26; check them again when a version ch
 """
 
 import gc
+import logging
 import resource
 import socket
 import time
@@ -139,9 +140,11 @@ def post_worker_init(worker):
 
     from collector.cache import records
 
-    problems = [found for found in checks.run_checks(tags=["collector"]) if found.is_serious()]
-    if problems:
+    problems = checks.run_checks(tags=["collector"])
+    if any(found.is_serious() for found in problems):
         raise AppImportError("\n".join(map(str, problems)))
+    for found in problems:
+        logging.getLogger("collector").warning("%s", found)
     # What was loaded by now stays for good. Unfrozen, Python's collector would walk all of it again
     # and again, which takes 15 to 30 us of a report.
     gc.collect()

@@ -1,15 +1,19 @@
 """System checks: a setting that cannot work stops `manage.py check` and the start.
 
-Ids are stable: collector.E001 and so on; each message says what to write.
+Ids are stable: collector.E001 and so on for errors, W014 and so on for warnings, which are told at
+the start and stop nothing; each message says what to write.
 """
 
 import os
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
@@ -18,6 +22,7 @@ from collector.conf import DAY, conf
 from collector.reports import COUNTED
 
 TAG = "collector"
+MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")  # bytes, or "max"
 
 
 @register(TAG)
@@ -25,7 +30,15 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Every problem of the settings, at once."""
-    return [*_cache(), *_listing(), *_disk(), *_texts()]
+    return [*_cache(), *_listing(), *_disk(), *_texts(), *_machine()]
+
+
+@register(TAG, deploy=True)
+def check_deployment(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """What is wrong with a server that others are to report to; for `check --deploy`."""
+    return [*_address(), *_proxy()]
 
 
 def _cache() -> Iterator[CheckMessage]:
@@ -127,3 +140,58 @@ def _texts() -> Iterator[CheckMessage]:
             hint="Write a URL that begins with https://, or leave it empty.",
             id="collector.E009",
         )
+
+
+def _machine() -> Iterator[CheckMessage]:
+    workers = os.environ.get("WEB_CONCURRENCY", "1")
+    if workers not in ("", "1"):
+        yield Error(
+            f"WEB_CONCURRENCY is {workers}: each process would count its own reports.",
+            hint="Unset it, or write 1.",
+            id="collector.E013",
+        )
+    try:
+        needed, there = conf.memory_ceiling, memory()
+    except (KeyError, TypeError, ValueError):
+        return  # the entry of CACHES is wrong, and told as such
+    if needed > there:
+        yield checks.Warning(
+            f"{conf.max_instances:,} installations may take {needed >> 20} MiB of memory; there "
+            f"are {there >> 20}.",
+            hint="Lower MAX_INSTANCES, or give it more memory.",
+            id="collector.W014",
+        )
+
+
+def memory() -> int:
+    """Bytes that this process may take: the machine's, or its control group's if that is less."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    group = MEMORY_MAX.read_text().strip() if MEMORY_MAX.exists() else "max"
+    return min(machine, int(group)) if group != "max" else machine
+
+
+def _address() -> Iterator[CheckMessage]:
+    url = urlsplit(conf.public_url)
+    if url.hostname in ("127.0.0.1", "localhost", "::1"):
+        yield checks.Warning(
+            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}: the docs tell people to report there.",
+            hint="Write where this server is reached, in PUBLIC_URL.",
+            id="collector.W015",
+        )
+    elif url.scheme != "https":
+        yield checks.Warning(
+            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}: reports are sent in the clear.",
+            hint="Have a proxy in front speak HTTPS, and write https:// in PUBLIC_URL.",
+            id="collector.W016",
+        )
+
+
+def _proxy() -> Iterator[CheckMessage]:
+    trusted = ("USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT", "SECURE_PROXY_SSL_HEADER")
+    for name in trusted:
+        if getattr(settings, name, None):
+            yield checks.Warning(
+                f"{name} is set: a header that anyone may send is believed.",
+                hint="Unset it, unless the proxy in front removes it from what clients send.",
+                id="collector.W017",
+            )

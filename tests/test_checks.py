@@ -53,6 +53,42 @@ def test_every_check_says_what_to_write(settings):
     assert all(message.hint for message in run_checks(tags=["collector"]))
 
 
+@pytest.mark.parametrize(("workers", "ids"), [("", []), ("1", []), ("2", ["collector.E013"])])
+def test_a_second_worker_is_found(monkeypatch, workers, ids):
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    assert found() == ids
+
+
+@pytest.mark.parametrize(
+    ("limit", "ids"),
+    [("max", []), (str(2**29), []), (str(2**28), ["collector.W014"]), (None, [])],
+)
+def test_too_little_memory_is_found(monkeypatch, tmp_path, limit, ids):
+    monkeypatch.setattr("collector.checks.MEMORY_MAX", tmp_path / "memory.max")
+    if limit:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert found() == ids
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids"),
+    [
+        ({"COLLECTOR_PUBLIC_URL": "https://count.example"}, []),
+        ({"COLLECTOR_PUBLIC_URL": "http://127.0.0.1:8000"}, ["collector.W015"]),
+        ({"COLLECTOR_PUBLIC_URL": "http://count.example"}, ["collector.W016"]),
+        ({"USE_X_FORWARDED_HOST": True}, ["collector.W017"]),
+        ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["collector.W017"]),
+    ],
+)
+def test_what_is_wrong_with_a_deployment_is_found(settings, changes, ids):
+    settings.COLLECTOR_PUBLIC_URL = "https://count.example"
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    messages = run_checks(tags=["collector"], include_deployment_checks=True)
+    assert [message.id for message in messages] == ids
+    assert all(message.hint for message in messages)
+
+
 def test_metrics_on_disk_are_refused(monkeypatch):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/anywhere")
     assert found() == ["collector.E012"]

@@ -1,5 +1,6 @@
 """The proxies' configurations in `deploy/`, in front of the real server."""
 
+import os
 import socket
 import subprocess
 import time
@@ -13,10 +14,14 @@ from tests.serving.conftest import ROOT, START_TIMEOUT, Server, free_port, needs
 class Proxy(Server):
     """A proxy in front of a server, as its file in `deploy/` says, on a port of its own."""
 
-    def __init__(self, command, port):
+    def __init__(self, command, port, **environ):
         self.port = port
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={"PATH": os.environ["PATH"]} | environ,
         )
 
     def wait_until_ready(self):
@@ -53,6 +58,22 @@ def nginx(start, tmp_path):
     assert proxy.end() == ""
 
 
+@pytest.fixture
+def caddy(start, tmp_path):
+    needs("caddy", "caddy")
+    behind, port = start().wait_until_ready(), free_port()
+    text = (ROOT / "deploy" / "Caddyfile").read_text()
+    text = text.replace("{$DOMAIN:localhost} {", f"http://127.0.0.1:{port} {{")
+    text = text.replace("headcount:9292", behind.address)
+    configuration = tmp_path / "Caddyfile"
+    configuration.write_text(text)
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config", configuration]
+    proxy = Proxy(command, port, HOME=str(tmp_path)).wait_until_ready()
+    proxy.behind = behind
+    yield proxy
+    assert "127.0.0" not in proxy.end()
+
+
 def report():
     version = {"app": "1", "sha": "x", "image": None, "arch": "arm"}
     return {"id": str(uuid4()), "version": version}
@@ -87,3 +108,33 @@ def test_nginx_waits_for_no_one_in_headcount_s_place(nginx):
         metrics = nginx.behind.request("GET", "/metrics").content.decode()
         assert 'outcome="accepted"} 1.0' in metrics
         assert 'outcome="refused: body too slow"} 0.0' in metrics
+
+
+def test_caddy_s_file_is_valid():
+    needs("caddy", "caddy")
+    validated = ["caddy", "validate", "--adapter", "caddyfile", "--config", "deploy/Caddyfile"]
+    environ = {"PATH": os.environ["PATH"], "DOMAIN": "count.example"}
+    subprocess.run(validated, cwd=ROOT, env=environ, check=True, capture_output=True)
+
+
+def test_caddy_passes_reports_on_and_says_nothing_of_who_sent_them(caddy):
+    assert caddy.post(report()).status == 201
+    assert caddy.stats()["instances"] == 1
+    for garbage in (b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"):
+        with caddy.connect("127.0.0.77") as connection:
+            connection.sendall(garbage)
+            connection.recv(65536)
+
+
+def test_caddy_refuses_a_body_that_is_too_large(caddy):
+    assert caddy.post(report() | {"more": "x" * 5000}).status == 413
+
+
+def test_caddy_tells_nobody_s_address_when_headcount_is_away(caddy):
+    caddy.behind.stop()
+    assert caddy.post(report()).status == 502
+
+
+def test_caddy_compresses_what_is_long(caddy):
+    answer = caddy.request("GET", "/docs", headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Content-Encoding"] == "gzip"
