@@ -49,10 +49,7 @@ def test_the_memory_that_it_gives_is_what_the_installations_need(name):
 
 
 def test_no_service_of_compose_may_do_more_than_it_needs():
-    services = re.findall(r"^  (headcount|caddy):
-((?:    .*
-|
-)+)", COMPOSE, re.MULTILINE)
+    services = re.findall(r"^  (headcount|caddy):\n((?:    .*\n|\n)+)", COMPOSE, re.MULTILINE)
     assert [name for name, _ in services] == ["headcount", "caddy"]
     for _, service in services:
         assert "read_only: true" in service
