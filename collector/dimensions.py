@@ -46,8 +46,8 @@ class Rules:
 
     def hides(self, dimension: Dimension, *names: str) -> bool:
         """Whether one of these names, raw or folded, is hidden."""
-        pattern = (self.hide or {}).get(dimension.field, "")
-        return pattern != "" and any(re.search(pattern, name) for name in names)
+        pattern = (self.hide or {}).get(dimension.field)
+        return pattern is not None and pattern != "" and any(re.search(pattern, n) for n in names)
 
     def hides_version(self, dimension: Dimension, version: Kept) -> bool:
         """Whether the name of this installation is hidden, as it was sent or folded."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from heapq import nsmallest
 from typing import Any, TypeVar
 
 from collector import answers
@@ -165,18 +166,17 @@ def listing(dimension: Dimension, counts: Mapping[str, int], rules: Rules) -> di
 
     At most MAX_LISTED, and no more than fit into MAX_NAMES bytes: no name is that long by chance.
     """
-    told = [
-        (name, count)
+    told = (
+        (-count, name)
         for name, count in counts.items()
         if count >= rules.min_group and not rules.hides(dimension, name)
-    ]
-    told.sort(key=lambda item: (-item[1], item[0]))
+    )
     listed, room = {}, MAX_NAMES
-    for name, count in told[:MAX_LISTED]:
+    for count, name in nsmallest(MAX_LISTED, told):
         room -= len(name) + name.count('"') + name.count("\\") + 12
         if room < 0:
             break
-        listed[name] = count
+        listed[name] = -count
     return listed
 
 

@@ -30,3 +30,22 @@ def test_each_is_pinned():
     for each in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["serve"]]:
         wanted = Requirement(each)
         assert pinned[wanted.name] in wanted.specifier
+
+
+def test_every_module_is_on_the_map():
+    modules = {path.name for path in (ROOT / "collector").glob("*.py")} - {"__init__.py", "apps.py"}
+    told = set(re.findall(r"(\w+\.py)`", (ROOT / "CONTRIBUTING.md").read_text()))
+    assert modules <= told
+
+
+def test_every_link_leads_somewhere():
+    for name in (
+        "README.md",
+        "OPERATING.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "benchmarks/README.md",
+    ):
+        text = (ROOT / name).read_text()
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert ((ROOT / name).parent / link).exists(), f"{name}: {link}"
