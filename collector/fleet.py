@@ -32,6 +32,8 @@ LAG = 6  # days between a release and its installation, on average
 PINNED = 0.08  # of the installations that never upgrade
 NIGHTLY = 0.01  # of the installations that run no release
 BEFORE = 60  # days before the first on which the oldest release was published
+OPTING_OUT = 0.5  # of those that go; the others are installed anew, and have another id
+CI = 0.01  # machines made for a test, a day, of the final size: each reports once
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Installation:
     arch: str
     born: int
     gone: float
+    opts_out: bool
     lag: float
     pinned: bool
     nightly: bool
@@ -53,14 +56,20 @@ class Fleet:
 
     def __init__(self, size: int, days: int = 90, releases: int = 14, seed: int = 0) -> None:
         source = random.Random(seed)  # noqa: S311  nothing secret is drawn
+        self.size = size
         self.seed = seed
         self.published = _releases(releases, days)
-        at_first = max(1, round(size * SHARE_AT_FIRST))
-        born = [0] * at_first + [source.randrange(days) for _ in range(size - at_first)]
-        self.installations = [_installation(source, day, math.inf) for day in born]
-        for _ in range(round(size * LEAVING * days)):
+        self.installations = []
+        for _ in range(round(size * LEAVING * days) if days > 1 else 0):
             leaves = source.randrange(1, days)
-            self.installations.append(_installation(source, source.randrange(leaves), leaves))
+            left = _installation(source, source.randrange(leaves), leaves)
+            self.installations.append(left)
+            if not left.opts_out:
+                self.installations.append(_installation(source, leaves, math.inf))
+        staying = size - sum(each.gone == math.inf for each in self.installations)
+        at_first = max(1, round(staying * SHARE_AT_FIRST))
+        for day in [0] * at_first + [source.randrange(days) for _ in range(staying - at_first)]:
+            self.installations.append(_installation(source, day, math.inf))
 
     def reports(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
         """The id and the version of each installation that reports on a day."""
@@ -68,6 +77,17 @@ class Fleet:
         for each in self.installations:
             if each.born <= day < each.gone and source.random() >= SILENT:
                 yield each.id, self.version(each, day)
+
+    def opt_outs(self, day: int) -> Iterator[str]:
+        """The ids of the installations that opt out on a day, and ask to be forgotten."""
+        return (each.id for each in self.installations if each.gone == day and each.opts_out)
+
+    def ci(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
+        """The reports of machines that are made for a test on a day and thrown away."""
+        source = random.Random(f"{self.seed} {day}")  # noqa: S311
+        newest = [name for at, name in self.published if at <= day][-1]
+        for _ in range(round(self.size * CI)):
+            yield _id(source), {"app": newest, "image": None, "arch": "x86_64-linux"}
 
     def version(self, each: Installation, day: int) -> dict[str, str | None]:
         """What an installation runs on a day."""
@@ -90,12 +110,17 @@ def _releases(count: int, days: int) -> list[tuple[float, str]]:
 
 def _installation(source: Any, born: int, gone: float) -> Installation:
     return Installation(
-        id=str(uuid.UUID(int=source.getrandbits(128), version=4)),
+        id=_id(source),
         image=source.choices(list(IMAGES), IMAGES.values())[0],
         arch=source.choices(list(ARCHITECTURES), ARCHITECTURES.values())[0],
         born=born,
         gone=gone,
+        opts_out=source.random() < OPTING_OUT,
         lag=source.expovariate(1 / LAG),
         pinned=source.random() < PINNED,
         nightly=source.random() < NIGHTLY,
     )
+
+
+def _id(source: Any) -> str:
+    return str(uuid.UUID(int=source.getrandbits(128), version=4))

@@ -1,3 +1,4 @@
+import math
 from collections import Counter
 
 from collector.fleet import Fleet
@@ -40,3 +41,24 @@ def test_an_installation_never_goes_back():
 
 def test_it_has_as_many_releases_as_asked():
     assert len({name for _, name in Fleet(1, releases=400).published}) == 400
+
+
+def test_some_opt_out_and_report_no_more():
+    fleet = Fleet(1000)
+    (day, name), *_ = [(day, name) for day in range(90) for name in fleet.opt_outs(day)]
+    assert all(name not in dict(fleet.reports(later)) for later in range(day, 90))
+
+
+def test_some_are_installed_anew_with_another_id():
+    fleet = Fleet(1000)
+    again = [each for each in fleet.installations if each.gone < math.inf and not each.opts_out]
+    for each in again:
+        assert any(other.born == each.gone for other in fleet.installations)
+    assert again
+
+
+def test_machines_of_a_test_report_once():
+    fleet = Fleet(1000)
+    one, other = (dict(fleet.ci(day)) for day in (5, 6))
+    assert len(one) == 10
+    assert not one.keys() & other.keys()
