@@ -16,6 +16,7 @@ from weakref import WeakSet
 import gevent
 from gunicorn.errors import AppImportError, HaltServer
 
+from collector.entry import CONNECTIONS
 from tracking_site.logs import DiscreetLogger, note_failure, tell_untold
 
 BODY_DEADLINE = 10  # seconds for a whole body
@@ -31,7 +32,7 @@ keepalive = 10
 _, _hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = 65_536 if _hard_limit == resource.RLIM_INFINITY else min(_hard_limit, 65_536)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard_limit))
-worker_connections = max(_files - 100, 1)
+worker_connections = max(min(_files - 100, CONNECTIONS), 1)
 backlog = 4096
 
 # No header of a proxy is believed, not even from this machine: nothing here needs the client's
@@ -39,9 +40,10 @@ backlog = 4096
 forwarded_allow_ips = ""
 forwarder_headers = ""
 
-# What a head may take: 256 kB a connection.
-limit_request_fields = 64
-limit_request_field_size = 4096
+# What a head may take: 48 kB, which become CONNECTION_BYTES. A browser behind two proxies sends
+# some thirty fields.
+limit_request_fields = 32
+limit_request_field_size = 1536
 
 # Asked to end, wait for those who are being answered and no longer.
 graceful_timeout = SEND_DEADLINE
@@ -156,9 +158,12 @@ def post_worker_init(worker):
 
 def keep_house(cache):
     """Give memory back also on a server that nobody visits, and tell what was not told yet."""
+    from collector import stats
+
     while True:
         gevent.sleep(HOUSEKEEPING)
         cache.free_expired()
+        stats.let_go()
         tell_untold()
 
 

@@ -25,7 +25,8 @@ from gevent.pool import Pool
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
 from benchmarks.servers import Server, headcount, plain
-from collector.conf import BASE_BYTES, INSTANCE_BYTES, MAX_VALUES, VALUE_BYTES
+from collector.conf import BASE_BYTES, CONNECTION_BYTES, INSTANCE_BYTES, MAX_VALUES, VALUE_BYTES
+from collector.entry import CONNECTIONS
 
 DAY = 86_400
 FLOOD_DAYS = 8
@@ -165,7 +166,8 @@ def forward(server: Server, seconds: float) -> None:
 
 def ceiling_of(limit: int) -> int:
     """The bytes that the docs name for so many installations."""
-    return BASE_BYTES + INSTANCE_BYTES * limit + VALUE_BYTES * MAX_VALUES
+    kept = INSTANCE_BYTES * limit + VALUE_BYTES * MAX_VALUES
+    return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + kept
 
 
 def unlimited(server: Server, options: Any) -> int:

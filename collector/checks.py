@@ -22,7 +22,8 @@ from collector.conf import DAY, conf
 from collector.reports import COUNTED
 
 TAG = "collector"
-MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")  # bytes, or "max"
+GROUPS = Path("/sys/fs/cgroup")  # control groups, version 2; memory.max has bytes, or "max"
+OWN_GROUP = Path("/proc/self/cgroup")
 
 
 @register(TAG)
@@ -164,10 +165,21 @@ def _machine() -> Iterator[CheckMessage]:
 
 
 def memory() -> int:
-    """Bytes that this process may take: the machine's, or its control group's if that is less."""
+    """Bytes that this process may take: the machine's, or what a control group leaves of them."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    group = MEMORY_MAX.read_text().strip() if MEMORY_MAX.exists() else "max"
-    return min(machine, int(group)) if group != "max" else machine
+    limits = [path.read_text().strip() for path in _limits() if path.exists()]
+    return min([machine, *(int(limit) for limit in limits if limit != "max")])
+
+
+def _limits() -> Iterator[Path]:
+    """The files with the limits of this process's control group and of those that it is in."""
+    told = OWN_GROUP.read_text() if OWN_GROUP.exists() else ""
+    (own, *_) = [line[3:] for line in told.splitlines() if line.startswith("0::")] or ["/"]
+    group = GROUPS / own.lstrip("/")
+    yield group / "memory.max"
+    for outer in group.parents:
+        if outer.is_relative_to(GROUPS):
+            yield outer / "memory.max"
 
 
 def _address() -> Iterator[CheckMessage]:
@@ -183,6 +195,14 @@ def _address() -> Iterator[CheckMessage]:
             f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}: reports are sent in the clear.",
             hint="Have a proxy in front speak HTTPS, and write https:// in PUBLIC_URL.",
             id="collector.W016",
+        )
+
+    prefix = settings.FORCE_SCRIPT_NAME or ""
+    if not url.path.rstrip("/").endswith(prefix):
+        yield checks.Warning(
+            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}, without the prefix {prefix}.",
+            hint="Write it with the prefix.",
+            id="collector.W018",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
+from collector.entry import CONNECTIONS
 from collector.entry import DAY as DAY
 from collector.entry import MAX_ENTRIES as MAX_ENTRIES
 from collector.entry import MAX_VALUES as MAX_VALUES
@@ -17,10 +18,12 @@ MAX_LISTED = 200  # values of a breakdown that are listed by name
 MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
 MAX_FILTERS = 20  # values of one filter
 
-# What the process takes at most, measured by benchmarks/flood.py: the start, answers that are kept
-# until the next report and a history of the longest names; each installation while a table of them
-# is copied into a larger one; each distinct version of the longest names, and what is made of it.
-BASE_BYTES = 200 * 2**20
+# What the process takes at most, by measurement: the start, answers that are kept until the next
+# report and a history of the longest names; each connection while its head comes; each installation
+# while a table of them is copied into a larger one; each distinct version of the longest names, and
+# what is made of it.
+BASE_BYTES = 128 * 2**20
+CONNECTION_BYTES = 120_000
 INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
@@ -56,7 +59,8 @@ class Conf:
     @property
     def memory_ceiling(self) -> int:
         """Bytes of memory that the process stays under, whatever is sent; by measurement."""
-        return BASE_BYTES + INSTANCE_BYTES * self.max_instances + VALUE_BYTES * self.max_values
+        kept = INSTANCE_BYTES * self.max_instances + VALUE_BYTES * self.max_values
+        return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + kept
 
     @property
     def history_days(self) -> int:

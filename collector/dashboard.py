@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 from collector import filters, folding, history, stats, trends
 from collector.conf import conf
 from collector.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
+from collector.reports import FIELDS
 from collector.trends import percent
 
 LISTED = 60  # names in a table of the page; /stats has more
 OPEN = 12  # of them are in sight at once
+LONGEST = max(field.limit for field in FIELDS)  # characters of what the form asks for
 WEEK = timedelta(days=7)
 LABELS = {
     "app": "version",
@@ -98,7 +100,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
         "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
         **trends.growth(taken, days),
-        **trends.adoption(taken, days),
+        **trends.adoption(taken, days, whole.folded.releases),
         "conf": conf,
     }
 
@@ -108,6 +110,7 @@ def added(query: Query) -> str | None:
     by, value = ((query.get(name) or [""])[-1] for name in ("by", "is"))
     if by not in ALL:
         return None
+    value = value[:LONGEST]
     chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
     return urlencode({**chosen, by: (*chosen.get(by, ()), value)}, doseq=True)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 DAY = 24 * 60 * 60  # seconds
 MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwise
+CONNECTIONS = 2304  # at once, in the server of its own
 MAX_VALUES = 10_000  # distinct live values of a cache, likewise
 
 

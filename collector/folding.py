@@ -59,6 +59,12 @@ def repository(image: str) -> str:
     return rest if is_host else image
 
 
+def forget() -> None:
+    """Remember no value that was seen."""
+    for rule in (release, order, repository, family):
+        rule.cache_clear()
+
+
 @lru_cache(SEEN)
 def family(arch: str) -> str:
     """The kind of processor of an architecture."""

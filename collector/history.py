@@ -9,24 +9,34 @@ from collector import stats
 from collector.answers import Day, History, Others
 from collector.cache import Totals
 from collector.conf import DAY, conf
-from collector.dimensions import RAW, Rules
+from collector.dimensions import RAW, RELEASE, Rules
 
-# A closing tally as it is kept: what is hidden or in a small group is left out when it is read,
-# by the rules that are in force then.
-KEEP_ALL = Rules()
 TOTALS = ("instances", "established", "reported")
 
 
 def closing(totals: Totals, start: int) -> dict[str, Any]:
     """What is kept of the tally at the end of the day that began at `start`, POSIX seconds."""
-    kept = stats.summary(totals, KEEP_ALL)
+    # What is hidden is not kept: it would take the place of what is shown. Small groups are left
+    # out when it is read.
+    kept = stats.summary(totals, Rules(hide=conf.hide))
     reported = sum(
         size
         for expiry, _, size in totals.ends
         if stats.day_of(expiry, conf.retention_days) == start // DAY
     )
     names = ("instances", "established", *(raw.breakdown for raw in RAW))
-    return {"reported": reported, **{name: kept[name] for name in names}}
+    releases = kept["folded"].releases
+    return {"reported": reported, "releases": releases, **{name: kept[name] for name in names}}
+
+
+def releases(taken: stats.Snapshot) -> list[Mapping[str, int]]:
+    """The installations by release at the end of each of those days."""
+    return taken.past.once(
+        "releases",
+        lambda: [
+            stats.listing(RELEASE, kept["releases"], taken.rules) for kept in taken.history.values()
+        ],
+    )
 
 
 def numbers(taken: stats.Snapshot) -> History:

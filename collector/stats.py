@@ -13,7 +13,7 @@ from functools import lru_cache
 from heapq import nsmallest
 from typing import Any, TypeVar
 
-from collector import answers
+from collector import answers, folding
 from collector.answers import PERCENT
 from collector.cache import Choice, Totals, records
 from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
@@ -89,11 +89,29 @@ def snapshot() -> Snapshot:
     global _latest  # noqa: PLW0603  the one memory of the last snapshot
     cache, now, rules = records(), time.time(), rules_in_force()
     with _taking:
-        state = (id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide))
+        state = _state()
         if _latest is None or _latest[0] != state:
             taken = Snapshot(cache.totals(), cache.totals, cache.history(), cache.since, now, rules)
             _latest = (state, _latest[1].before(taken) if _latest else taken)
         return _latest[1]
+
+
+def _state() -> Hashable:
+    """What a snapshot depends on."""
+    cache, rules = records(), rules_in_force()
+    return id(cache), cache.changes(), time.time() // DAY, rules.min_group, str(rules.hide)
+
+
+def let_go() -> None:
+    """Keep nothing that was made of numbers which are not in force any more.
+
+    The next question would replace it; this is for a server that nobody asks.
+    """
+    global _latest  # noqa: PLW0603
+    with _taking:
+        if _latest is not None and _latest[0] != _state():
+            _latest = None
+            folding.forget()
 
 
 def rules_in_force() -> Rules:

@@ -1,6 +1,5 @@
 """The days that are over, and today so far: how the fleet grew, and how releases spread over it."""
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -8,8 +7,8 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from collector import answers, charts, folding, stats
-from collector.dimensions import RAW, RELEASE
+from collector import answers, charts, folding, history, stats
+from collector.dimensions import RAW
 
 LAYERS = 6  # releases with a layer of their own in the adoption
 
@@ -43,10 +42,15 @@ def growth(taken: stats.Snapshot, days: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def adoption(taken: stats.Snapshot, days: Sequence[Any]) -> dict[str, Any]:
-    """The shares of the releases by day, the largest and the rest, as a chart and as a table."""
+def adoption(
+    taken: stats.Snapshot, days: Sequence[Any], today: Mapping[str, int]
+) -> dict[str, Any]:
+    """The shares of the releases by day, the largest and the rest, as a chart and as a table.
+
+    `today` has the releases of the last of the days.
+    """
     axis, by_date = spread(days)
-    releases = releases_by_day(taken, days)
+    releases = [*history.releases(taken), today]
     names = largest(taken, days, releases)
     if len(days) < 2 or not names:
         return {}
@@ -81,12 +85,6 @@ def rows(
     return rendered([today]) + taken.past.once(("rows", key), lambda: rendered(over))
 
 
-def releases_by_day(taken: stats.Snapshot, days: Sequence[Any]) -> list[Counter[str]]:
-    """Each day's installations by release; of the days that are over, made once."""
-    (*over, today) = days
-    return [*taken.past.once("releases", lambda: list(map(by_release, over))), by_release(today)]
-
-
 def largest(
     taken: stats.Snapshot, days: Sequence[Any], releases: Sequence[Mapping[str, int]]
 ) -> list[str]:
@@ -107,15 +105,6 @@ def largest_shares(days: Iterable[tuple[Any, Mapping[str, int]]]) -> dict[str, f
         for name, count in counts.items():
             best[name] = max(best.get(name, 0), _share(count, day))
     return best
-
-
-def by_release(day: Any) -> Counter[str]:
-    """A day's installations by release; what is no release is left out."""
-    counts: Counter[str] = Counter()
-    for version, size in day.versions.items():
-        counts[RELEASE.fold(version)] += size
-    del counts[folding.NO_RELEASE]
-    return counts
 
 
 def spread(days: Sequence[Any]) -> tuple[list[date], dict[date, Any]]:

@@ -60,13 +60,23 @@ def test_a_second_worker_is_found(monkeypatch, workers, ids):
 
 
 @pytest.mark.parametrize(
-    ("limit", "ids"),
-    [("max", []), (str(2**29), []), (str(2**28), ["collector.W014"]), (None, [])],
+    ("limits", "ids"),
+    [
+        ({}, []),
+        ({"": "max", "a": "max", "a/b": "max"}, []),
+        ({"a/b": str(2**30)}, []),
+        ({"a/b": str(2**28)}, ["collector.W014"]),
+        ({"a": str(2**28), "a/b": "max"}, ["collector.W014"]),
+        ({"": str(2**28)}, ["collector.W014"]),
+    ],
 )
-def test_too_little_memory_is_found(monkeypatch, tmp_path, limit, ids):
-    monkeypatch.setattr("collector.checks.MEMORY_MAX", tmp_path / "memory.max")
-    if limit:
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
+def test_too_little_memory_is_found(monkeypatch, tmp_path, limits, ids):
+    monkeypatch.setattr("collector.checks.GROUPS", tmp_path / "groups")
+    monkeypatch.setattr("collector.checks.OWN_GROUP", tmp_path / "own")
+    (tmp_path / "own").write_text("0::/a/b\n")
+    (tmp_path / "groups" / "a" / "b").mkdir(parents=True)
+    for group, limit in limits.items():
+        (tmp_path / "groups" / group / "memory.max").write_text(f"{limit}\n")
     assert found() == ids
 
 
@@ -76,6 +86,7 @@ def test_too_little_memory_is_found(monkeypatch, tmp_path, limit, ids):
         ({"COLLECTOR_PUBLIC_URL": "https://count.example"}, []),
         ({"COLLECTOR_PUBLIC_URL": "http://127.0.0.1:8000"}, ["collector.W015"]),
         ({"COLLECTOR_PUBLIC_URL": "http://count.example"}, ["collector.W016"]),
+        ({"FORCE_SCRIPT_NAME": "/tracker"}, ["collector.W018"]),
         ({"USE_X_FORWARDED_HOST": True}, ["collector.W017"]),
         ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["collector.W017"]),
     ],

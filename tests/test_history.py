@@ -135,6 +135,13 @@ def test_the_rules_in_force_say_what_is_listed(clock, settings, report, past):
     assert day["others"] == {"versions": 1, "images": 1, "architectures": 0}
 
 
+@pytest.mark.parametrize("sign", "=+-@")
+def test_no_spreadsheet_takes_a_name_for_a_formula(clock, client, report, sign):
+    report(app=f"{sign}1")
+    clock.shift(DAY)
+    assert f"versions,'{sign}1,1" in client.get("/stats/history.csv").content.decode()
+
+
 def test_as_csv(clock, client, report):
     report(app="1", image=None, arch="arm")
     report(app='=cmd|"x', image=None, arch="arm")

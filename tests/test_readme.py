@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from collector.conf import CONNECTION_BYTES, INSTANCE_BYTES, conf
+from collector.entry import CONNECTIONS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -49,3 +52,14 @@ def test_every_link_leads_somewhere():
         text = (ROOT / name).read_text()
         for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
             assert ((ROOT / name).parent / link).exists(), f"{name}: {link}"
+
+
+def test_the_memory_that_operating_names_is_the_ceiling():
+    text = (ROOT / "OPERATING.md").read_text()
+    told = re.search(
+        r"million installations that is (\d+) MiB; with `MAX_INSTANCES=100000`, (\d+)", text
+    )
+    ceilings = [conf.memory_ceiling - fewer * INSTANCE_BYTES for fewer in (0, 900_000)]
+    assert [int(number) for number in told.groups()] == [-(-each // 2**20) for each in ceilings]
+    assert f"{CONNECTIONS:,} connections" in text
+    assert f"{CONNECTION_BYTES:,} each" in text

@@ -79,7 +79,8 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
         str, Meta(description="Folder with the files that `manage.py collectstatic` collected")
     ] = ""
     revision: Annotated[
-        str, Meta(description="Revision of the source code, shown by `/healthz`; an image has it")
+        str,
+        Meta(description="Revision of the source, shown by `/healthz`; published images have it"),
     ] = ""
     secret_key: Annotated[
         str,
@@ -99,7 +100,8 @@ def read(environ: Mapping[str, str]) -> Environment:
         return msgspec.convert(given, Environment, strict=False)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at ")
+        problem = problem[0].lower() + problem[1:]
         name = path.strip("`$.")
         raise ImproperlyConfigured(
-            f"The environment variable {name} is {given[name]!r}: {problem.lower()}."
+            f"The environment variable {name} is {given[name]!r}: {problem}."
         ) from error

@@ -285,7 +285,7 @@ class MemoryCache(TallyCache):
 
     @property
     def since(self) -> float:
-        return self._store.since
+        return min(self._store.since, time.time())  # the clock may have gone back
 
     def add(
         self,

@@ -1,10 +1,19 @@
 """Badges: a redirect, a description and a picture."""
 
 import msgspec
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from collector import badges
 from collector.views.base import Endpoint, unless_known, with_length
+
+
+def query(request: HttpRequest) -> dict[str, list[str]]:
+    """What is asked; nothing, if it is more than Django takes: a badge is never an error."""
+    try:
+        return dict(request.GET.lists())
+    except SuspiciousOperation:
+        return {}
 
 
 class BadgeView(Endpoint):
@@ -14,7 +23,7 @@ class BadgeView(Endpoint):
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body = self.body(badges.badge(dict(request.GET.lists())))
+        body = self.body(badges.badge(query(request)))
         return unless_known(request, HttpResponse(body, self.content_type))
 
     def body(self, shown: badges.Badge) -> bytes:
@@ -26,7 +35,7 @@ class BadgeRedirect(BadgeView):
     """Sends a browser to the badge that shields.io draws."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        where = badges.static_url(badges.badge(dict(request.GET.lists())))
+        where = badges.static_url(badges.badge(query(request)))
         return with_length(HttpResponseRedirect(where, headers={"Cache-Control": "no-cache"}))
 
 

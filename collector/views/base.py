@@ -90,6 +90,7 @@ def refusal(
     headers: dict[str, str] | None = None,
 ) -> HttpResponse:
     """What is wrong and what to do: a page for a browser, and JSON for everyone else."""
+    headers = {"Vary": "Accept", **(headers or {})}
     if request.get_preferred_type([JSON, HTML]) == HTML:
         page = framed("refusal", responses[status], problem=problem)
         return with_length(HttpResponse(page, HTML, status, headers=headers))

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 
 from collector import filters, history, metrics, stats
 from collector.views.base import Endpoint, Tagged, unless_known, with_length, with_tag
+
+REMEMBERED = 256  # characters of a query; a page repeats it in every link
 
 
 class Numbers(Endpoint):
@@ -23,13 +25,16 @@ class Numbers(Endpoint):
 
     def once(self, taken: stats.Snapshot, make: Callable[[], Tagged]) -> Tagged:
         """What `make` returns, made once for what the answer depends on."""
-        return taken.once((type(self), self.request.META["QUERY_STRING"]), make)
+        query = self.request.META["QUERY_STRING"]
+        if len(query) > REMEMBERED:
+            return make()
+        return taken.once((type(self), query), make)
 
     def body(self, taken: stats.Snapshot) -> bytes:
         """The answer to this request; raises Refusal."""
-        return msgspec.json.encode(self.content(taken, self.request.GET))
+        return msgspec.json.encode(self.content(taken))
 
-    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
+    def content(self, taken: stats.Snapshot) -> Any:
         """What is told, for a view whose body is JSON."""
         raise NotImplementedError
 
@@ -37,8 +42,8 @@ class Numbers(Endpoint):
 class Stats(Numbers):
     """The statistics; filters narrow them."""
 
-    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
-        return stats.numbers(taken, filters.parse(dict(query.lists())))
+    def content(self, taken: stats.Snapshot) -> Any:
+        return stats.numbers(taken, filters.parse(dict(self.request.GET.lists())))
 
 
 class History(Numbers):
@@ -47,7 +52,7 @@ class History(Numbers):
     def once(self, taken: stats.Snapshot, make: Callable[[], Tagged]) -> Tagged:
         return taken.past.once((type(self),), make)
 
-    def content(self, taken: stats.Snapshot, query: QueryDict) -> Any:
+    def content(self, taken: stats.Snapshot) -> Any:
         return history.numbers(taken)
 
 

@@ -35,7 +35,7 @@ def project(tmp_path_factory):
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", installed]
     subprocess.run([*pip, source], check=True)
     folder.mkdir()
-    python = {**os.environ, "PYTHONPATH": str(installed)}
+    python = {**os.environ, "PYTHONPATH": str(installed), "PYTHONUNBUFFERED": "1"}
     python.pop("DJANGO_SETTINGS_MODULE", None)
     django = [sys.executable, "-m", "django", "startproject", "shop", folder]
     subprocess.run(django, cwd=folder, env=python, check=True)
