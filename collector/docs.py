@@ -14,7 +14,11 @@ from collector.frame import framed
 from collector.reports import FIELDS
 
 SOURCES = Path(__file__).parent / "docs"
-TITLES = {"docs": "What this server counts", "api": "The API"}  # by the name of the path
+TITLES = {  # by the name of the path
+    "docs": "What this server counts",
+    "clients": "Report from your application",
+    "api": "The API",
+}
 EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
 TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
 

@@ -143,6 +143,11 @@ OPERATIONS = (
         refusals=(400, 503),
     ),
     Operation(name="docs", summary="The docs", answers={200: "text/html", 304: None}),
+    Operation(
+        name="clients",
+        summary="How an application asks for consent and reports",
+        answers={200: "text/html", 304: None},
+    ),
     Operation(name="api", summary="The API, to be read", answers={200: "text/html", 304: None}),
     Operation(name="healthz", summary="Alive", answers={200: answers.Health}),
     Operation(

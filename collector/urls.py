@@ -23,6 +23,7 @@ urlpatterns = [
     path("dashboard", views.Dashboard.as_view(), name="collector-dashboard"),
     path("docs", views.Docs.as_view(), name="collector-docs"),
     path("docs/", views.Docs.as_view()),
+    path("docs/clients", views.Docs.as_view(name="clients"), name="collector-clients"),
     path("docs/api", views.Docs.as_view(name="api"), name="collector-api"),
     path("openapi.json", views.OpenApi.as_view(), name="collector-openapi"),
     path("metrics", views.Metrics.as_view(), name="collector-metrics"),

@@ -3,6 +3,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from django.urls import reverse
 
 from collector import docs, examples
 from collector.conf import Conf
@@ -134,6 +135,35 @@ def test_every_answer_has_the_policy(client):
         assert response["Referrer-Policy"] == "no-referrer"
 
 
-def test_its_title_is_its_heading(page):
+@pytest.mark.parametrize("name", docs.TITLES)
+def test_its_title_is_its_heading(client, name):
+    page = client.get(reverse(f"collector-{name}")).content.decode()
     title = re.search("<title>(.*?) - Manyfold</title>", page)[1]
     assert f">{title}<" in page.split("<h1")[1]
+
+
+@pytest.fixture
+def consent(client):
+    """The words that ask for consent, as they are read."""
+    page = client.get("/docs/clients").content.decode()
+    (quoted,) = re.findall("<blockquote>.*?</blockquote>", page, re.DOTALL)
+    return " ".join(re.sub("<.*?>", "", quoted).split())
+
+
+def test_the_consent_names_what_is_sent_why_how_long_and_the_way_out(consent):
+    for field in FIELDS:
+        kept = "" if field.name in COUNTED else " The server does not keep it."
+        assert f"{field.name} {field.about} It tells {field.why}.{kept}" in consent
+    assert "id is a random UUID, made when you agree" in consent
+    assert "for 7 days after the day it came" in consent
+    assert "The id is deleted here first; then the server is asked to forget" in consent
+
+
+def test_the_consent_follows_the_settings(settings, client):
+    settings.COLLECTOR_PROJECT_NAME = "Some <thing>"
+    settings.COLLECTOR_PUBLIC_URL = "https://count.example/"
+    settings.CACHES = {"records": settings.CACHES["records"] | {"TIMEOUT": 86400}}
+    page = client.get("/docs/clients").content.decode()
+    assert "Let Some &lt;thing&gt; count" in page
+    assert "for 1 day after" in page
+    assert "127.0.0.1" not in page

@@ -25,6 +25,7 @@ PATHS = (
     "/badge.json",
     "/badge.svg",
     "/docs",
+    "/docs/clients",
     "/metrics",
     "/healthz",
     "/readyz",

@@ -72,7 +72,7 @@ def test_it_takes_reports_under_its_prefix_without_a_token(shop):
 
 
 def test_its_pages_link_under_the_prefix_and_have_their_style(shop):
-    for path in ("/usage/dashboard", "/usage/docs", "/usage/docs/api"):
+    for path in ("/usage/dashboard", "/usage/docs", "/usage/docs/clients", "/usage/docs/api"):
         page = shop.request("GET", path)
         assert page.status == 200
         links = re.findall(r'href="(/[^"#?]*)', page.content.decode())

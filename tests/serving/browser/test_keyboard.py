@@ -22,7 +22,7 @@ def test_the_first_stop_skips_to_the_content(visitor):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("path", ["/dashboard", "/docs", "/docs/api"])
+@pytest.mark.parametrize("path", ["/dashboard", "/docs", "/docs/clients", "/docs/api"])
 def test_every_stop_is_seen(visit, width, path):
     with visit("300", path) as visitor:
         stops = list(visitor.look(width).unfold().tab_stops())

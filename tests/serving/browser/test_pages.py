@@ -18,6 +18,7 @@ PAGES = [
     ("one version", "/dashboard?app=nothing", 200),
     ("hostile", EVERYTHING_ODD, 200),
     ("none", "/", 200),  # leads to the docs
+    ("none", "/docs/clients", 200),
     ("none", "/docs/api", 200),
     ("none", "/nothing", 404),
     ("none", TOO_MANY, 400),
