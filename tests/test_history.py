@@ -172,6 +172,10 @@ def test_a_known_history_is_not_sent_again(clock, client, report, path):
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
+def test_whatever_is_asked_of_it_the_answer_is_the_same(client):
+    assert client.get("/stats/history?" + "a&" * 1100).status_code == 200
+
+
 def test_what_is_kept_of_a_day_is_bounded():
     rows = [
         Row({"app": f"{n}", "image": None, "arch": None}, 8 * 86400, False, n)

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from collector import stats
+from collector import folding, stats
 from collector.cache import records
 
 SURFACES = ("/stats", "/stats?app=1", "/stats/history", "/stats/history.csv")
@@ -102,3 +102,16 @@ def test_a_refusal_is_not_remembered(client, report):
     report()
     for _ in range(2):
         assert client.get("/stats?" + "app=1&" * 21).status_code == 400
+
+
+def test_what_is_over_is_let_go_and_what_is_in_force_is_kept(client, report, post):
+    known = report(app="v1.0.0", image="ghcr.io/a/b")
+    client.get("/stats")
+    taken = stats.snapshot()
+    stats.let_go()
+    assert stats.snapshot() is taken
+    post({"id": known}, "/forget")
+    stats.let_go()
+    assert stats._latest is None
+    assert folding.release.cache_info().currsize == 0
+    assert folding.repository.cache_info().currsize == 0
