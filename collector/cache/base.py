@@ -90,6 +90,8 @@ class TallyCache(BaseCache):
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(dict(params))
         options = params.get("OPTIONS", {})
+        if unknown := options.keys() - OPTIONS:
+            raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {sorted(OPTIONS)}.")
         self.granularity = _whole_number(options, "GRANULARITY", 0)
         self.max_entries = _whole_number(options, "MAX_ENTRIES", MAX_ENTRIES)
         self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
@@ -141,6 +143,9 @@ class TallyCache(BaseCache):
     def free_expired(self) -> None:
         """Give back the memory of what has expired, also when nobody asks for anything."""
         raise NotImplementedError
+
+    def probe(self) -> None:
+        """Raise Unavailable if a report would."""
 
     def get_backend_timeout(
         self,

@@ -5,7 +5,6 @@ expiry and `renewed`. The groups are the tally. Expiry drops the groups of an in
 """
 
 import heapq
-import io
 import math
 import pickle
 import secrets
@@ -17,10 +16,8 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
-from django.core.exceptions import ImproperlyConfigured
 
 from collector.cache.base import (
-    OPTIONS,
     CacheFull,
     Choice,
     Row,
@@ -30,24 +27,12 @@ from collector.cache.base import (
     TooManyValues,
     Totals,
 )
+from collector.cache.pickled import NONE, pickled
 
 # A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
 # are far beyond chance (a million keys collide with probability 4e-25).
 DIGEST_SIZE = 15
-NONE = pickle.dumps(None, pickle.HIGHEST_PROTOCOL)
 T = TypeVar("T")
-
-
-def _pickled(value: Any) -> bytes:
-    """Equal bytes for equal parts: the memo tells one object used twice from two equal ones."""
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-    pickler.fast = True
-    try:
-        pickler.dump(value)
-    except ValueError:  # it contains itself
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    return buffer.getvalue()
 
 
 class Group:
@@ -177,13 +162,13 @@ class Store:
     def _ends_of(self, values: Sizes) -> Mapping[tuple[float, bool], int]:
         """The live keys of some values by expiry and `renewed`."""
         chosen = {id(value) for value, _ in values}
-        pickled = {value for value, loaded in self.loaded.items() if id(loaded) in chosen}
+        wanted = {value for value, loaded in self.loaded.items() if id(loaded) in chosen}
         if id(None) in chosen:
-            pickled.add(NONE)
+            wanted.add(NONE)
         ends: defaultdict[tuple[float, bool], int] = defaultdict(int)
         for expiry, groups in self.groups.items():
             for (value, renewed), group in groups.items():
-                if value in pickled:
+                if value in wanted:
                     ends[expiry, renewed] += group.count
         return ends
 
@@ -276,8 +261,6 @@ class MemoryCache(TallyCache):
 
     def __init__(self, name: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        if unknown := params.get("OPTIONS", {}).keys() - OPTIONS:
-            raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {sorted(OPTIONS)}.")
         self._store = _stores.setdefault(name, Store())
         with self._store.lock:
             if self._store.period != self.granularity or self._store.kept != self.kept:
@@ -296,12 +279,12 @@ class MemoryCache(TallyCache):
     ) -> bool:
         """Set a value unless the key is live; whether it was set. Raises as `put` does."""
         name = self.make_and_validate_key(key, version=version)
-        pickled = _pickled(value)
+        content = pickled(value)
         with self._store.lock:
             digest = self._store.digest(name)
             if self._store.find(digest):
                 return False
-            self._store.put(digest, pickled, self._expiry(timeout), self)
+            self._store.put(digest, content, self._expiry(timeout), self)
             return True
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
@@ -319,10 +302,10 @@ class MemoryCache(TallyCache):
         version: int | None = None,
     ) -> float | None:
         name = self.make_and_validate_key(key, version=version)
-        pickled = _pickled(value)
+        content = pickled(value)
         with self._store.lock:
             expiry = self._expiry(timeout)
-            self._store.put(self._store.digest(name), pickled, expiry, self)
+            self._store.put(self._store.digest(name), content, expiry, self)
         return _shown(expiry)
 
     def touch(
@@ -353,8 +336,8 @@ class MemoryCache(TallyCache):
             if group is None:
                 raise ValueError(f"Key {key!r} not found")
             total: int = pickle.loads(group.value) + delta
-            pickled = _pickled(total)
-            self._store.put(digest, pickled, group.expiry, self)
+            content = pickled(total)
+            self._store.put(digest, content, group.expiry, self)
         return total
 
     def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:

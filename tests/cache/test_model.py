@@ -1,4 +1,4 @@
-"""MemoryCache does what a plain dict of (value, expiry, renewed) does."""
+"""The caches do what a plain dict of (value, expiry, renewed) does."""
 
 import time
 from collections import Counter
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from collector.cache import CacheFull, TooManyValues
 from collector.cache.memory import MemoryCache
+from collector.cache.redis import RedisCache
 from tests.cache.contract import NOON
 
 KEYS = st.sampled_from("abcd")
@@ -90,9 +91,19 @@ def outcome(method, *args):
 
 @settings(max_examples=150)
 @given(steps=st.lists(STEPS, max_size=30), options=OPTIONS)
-def test_the_cache_and_the_model_agree(steps, options):
+def test_memory_and_the_model_agree(steps, options):
+    agree(MemoryCache("model", {"OPTIONS": options}), steps, options)
+
+
+@settings(max_examples=100)
+@given(steps=st.lists(STEPS, max_size=30), options=OPTIONS)
+def test_redis_and_the_model_agree(redis_server, steps, options):
+    agree(RedisCache(f"{redis_server.url[:-1]}2", {"OPTIONS": options}), steps, options)
+
+
+def agree(cache, steps, options):
+    model = Model(options)
     with time_machine.travel(NOON, tick=False) as clock:
-        cache, model = MemoryCache("model", {"OPTIONS": options}), Model(options)
         cache.clear()
         for method, *args in steps:
             if method == "advance":
