@@ -61,9 +61,9 @@ control_socket_disable = True
 
 def refusal(cfg):
     """The sentence that refuses a configuration which would break a promise; None: it is fine."""
-    if cfg.workers != 1:
+    if cfg.workers < 1 or (cfg.workers > 1 and not shared()):
         return f"{cfg.workers} workers are refused: {ONE_PROCESS}"
-    if cfg.max_requests or cfg.timeout or cfg.reload:
+    if (cfg.max_requests or cfg.timeout or cfg.reload) and not shared():
         return (
             "max_requests, timeout and reload are refused: a new worker has forgotten everything."
         )
@@ -80,9 +80,16 @@ def refusal(cfg):
     return None
 
 
+def shared():
+    """Whether a store keeps the reports, and not the process."""
+    from tracking_site.settings import ENV
+
+    return bool(ENV.redis_url)
+
+
 ONE_PROCESS = (
     "reports are kept in the memory of one process, and each process would count its own. "
-    "Use one worker; it serves thousands of connections."
+    "Use one worker, which serves thousands of connections, or set REDIS_URL."
 )
 
 
@@ -99,7 +106,7 @@ def on_starting(server):
             f"STATIC_ROOT is {settings.STATIC_ROOT!r}, where nothing was collected: "
             "run `manage.py collectstatic`, or unset it."
         )
-    if server.master_pid:
+    if server.master_pid and not shared():
         raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused: {ONE_PROCESS}")
     if problem := refusal(server.cfg):
         raise RuntimeError(problem)
@@ -113,7 +120,7 @@ def pre_fork(server, worker):
 
 def nworkers_changed(server, new_value, old_value):
     """Refuse a second worker while running (SIGTTIN), and go on with the first."""
-    if old_value == 1 and new_value > 1:
+    if old_value == 1 and new_value > 1 and not shared():
         server.log.warning("%s workers are refused: %s", new_value, ONE_PROCESS)
         server.num_workers = old_value
 
@@ -124,10 +131,11 @@ def when_ready(server):
 
     server.log.info(
         "Headcount counts installations of %s at %s. A report counts for %s days after its own; "
-        "a restart forgets everything.",
+        "a restart forgets %s.",
         ENV.project_name,
         ", ".join(map(str, server.LISTENERS)),
         ENV.retention_days,
+        "nothing" if shared() else "everything",
     )
 
 
@@ -159,11 +167,13 @@ def post_worker_init(worker):
 def keep_house(cache):
     """Give memory back also on a server that nobody visits, and tell what was not told yet."""
     from collector import stats
+    from collector.cache import Unavailable
 
     while True:
         gevent.sleep(HOUSEKEEPING)
-        cache.free_expired()
-        stats.let_go()
+        with suppress(Unavailable):
+            cache.free_expired()
+            stats.let_go()
         tell_untold()
 
 

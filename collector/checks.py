@@ -7,6 +7,7 @@ the start and stop nothing; each message says what to write.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,11 +18,12 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache.base import TallyCache
+from collector.cache.base import TallyCache, Unavailable
 from collector.conf import DAY, conf
 from collector.reports import COUNTED
 
 TAG = "collector"
+REDIS_CACHE = "collector.cache.redis.RedisCache"
 GROUPS = Path("/sys/fs/cgroup")  # control groups, version 2; memory.max has bytes, or "max"
 OWN_GROUP = Path("/proc/self/cgroup")
 
@@ -31,7 +33,7 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Every problem of the settings, at once."""
-    return [*_cache(), *_listing(), *_disk(), *_texts(), *_machine()]
+    return [*_cache(), *_store(), *_listing(), *_disk(), *_texts(), *_machine()]
 
 
 @register(TAG, deploy=True)
@@ -52,11 +54,13 @@ def _cache() -> Iterator[CheckMessage]:
         )
         return
     entry = conf.cache
-    try:
-        keeps_tally = issubclass(import_string(entry["BACKEND"]), TallyCache)
-    except ImportError:
-        keeps_tally = False
-    if not keeps_tally:
+    if entry["BACKEND"] == REDIS_CACHE and find_spec("redis") is None:
+        yield Error(
+            f"CACHES[{alias!r}] keeps reports in a store, and its client is not installed.",
+            hint="Run `pip install redis`.",
+            id="collector.E018",
+        )
+    elif _backend() is None:
         yield Error(
             f"CACHES[{alias!r}] keeps no tally: its BACKEND is {entry['BACKEND']}.",
             hint='Use "collector.cache.memory.MemoryCache".',
@@ -83,6 +87,32 @@ def _cache() -> Iterator[CheckMessage]:
             hint='Give it a LOCATION of its own, such as "records".',
             id="collector.E010",
         )
+
+
+def _backend() -> type[TallyCache] | None:
+    """The class that keeps the reports, if it is one that can."""
+    try:
+        backend = import_string(conf.cache["BACKEND"])
+    except (ImportError, KeyError):
+        return None
+    return backend if issubclass(backend, TallyCache) else None
+
+
+def _store() -> Iterator[CheckMessage]:
+    backend = _backend()
+    if backend is None or not backend.shared:
+        return
+    try:
+        unmet = backend.unmet(conf.cache)
+    except Unavailable as error:
+        yield checks.Warning(
+            f"The store takes no reports: {error}.",
+            hint="Start it, or correct REDIS_URL. Nothing else needs to be started again.",
+            id="collector.W020",
+        )
+        return
+    for each in unmet:
+        yield Error(each.problem, hint=each.remedy, id="collector.E019")
 
 
 def _place(entry: Any) -> tuple[Any, Any]:
@@ -144,16 +174,17 @@ def _texts() -> Iterator[CheckMessage]:
 
 
 def _machine() -> Iterator[CheckMessage]:
+    backend = _backend()
     workers = os.environ.get("WEB_CONCURRENCY", "1")
-    if workers not in ("", "1"):
+    if workers not in ("", "1") and not (backend and backend.shared):
         yield Error(
             f"WEB_CONCURRENCY is {workers}: each process would count its own reports.",
-            hint="Unset it, or write 1.",
+            hint="Unset it, or set REDIS_URL.",
             id="collector.E013",
         )
     try:
         needed, there = conf.memory_ceiling, memory()
-    except (KeyError, TypeError, ValueError):
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError):
         return  # the entry of CACHES is wrong, and told as such
     if needed > there:
         yield checks.Warning(

@@ -7,6 +7,7 @@ them. How long and how many reports are kept is said by CACHES[COLLECTOR_CACHE] 
 from typing import Any
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from collector.entry import CONNECTIONS
 from collector.entry import DAY as DAY
@@ -42,6 +43,11 @@ class Conf:
         return settings.CACHES[self.cache_alias]
 
     @property
+    def shared(self) -> bool:
+        """Whether reports are in a store that several processes share."""
+        return bool(import_string(self.cache["BACKEND"]).shared)
+
+    @property
     def retention_days(self) -> int:
         """Whole UTC days that a report counts after the day it came."""
         return int(self.cache["TIMEOUT"]) // DAY
@@ -59,7 +65,8 @@ class Conf:
     @property
     def memory_ceiling(self) -> int:
         """Bytes of memory that the process stays under, whatever is sent; by measurement."""
-        kept = INSTANCE_BYTES * self.max_instances + VALUE_BYTES * self.max_values
+        instances = 0 if self.shared else self.max_instances
+        kept = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
         return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + kept
 
     @property

@@ -12,10 +12,14 @@ MAX_VALUES = 10_000  # distinct live values of a cache, likewise
 
 
 def records_cache(
-    retention_days: int = 7, max_instances: int = MAX_ENTRIES, history_days: int = 90
+    retention_days: int = 7,
+    max_instances: int = MAX_ENTRIES,
+    history_days: int = 90,
+    redis_url: str = "",
+    redis_unchecked: bool = False,
 ) -> dict[str, Any]:
-    """An entry of CACHES that keeps reports in memory."""
-    return {
+    """An entry of CACHES that keeps reports in memory, or in the store at a URL."""
+    entry: dict[str, Any] = {
         "BACKEND": "collector.cache.memory.MemoryCache",
         "LOCATION": "records",
         "TIMEOUT": retention_days * DAY,
@@ -26,3 +30,7 @@ def records_cache(
             "SUMMARY": "collector.history.closing",
         },
     }
+    if redis_url:
+        entry |= {"BACKEND": "collector.cache.redis.RedisCache", "LOCATION": redis_url}
+        entry["OPTIONS"]["UNCHECKED"] = redis_unchecked
+    return entry

@@ -167,7 +167,7 @@ def test_while_the_store_is_away(client, post):
     with (
         patch.object(type(records()), "put", side_effect=Unavailable),
         patch.object(type(records()), "delete", side_effect=Unavailable),
-        patch.object(type(records()), "has_key", side_effect=Unavailable),
+        patch.object(type(records()), "probe", side_effect=Unavailable),
         patch.object(type(records()), "changes", side_effect=Unavailable),
     ):
         away = [

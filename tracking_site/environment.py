@@ -26,7 +26,7 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
         | None
     ) = None
     web_concurrency: Annotated[
-        int, Meta(ge=1, description="Worker processes; memory is for one process, so 1")
+        int, Meta(ge=1, description="Worker processes; more than 1 need `REDIS_URL`")
     ] = 1
     max_instances: Annotated[
         int, Meta(ge=1, description="Installations kept at once; further new ones get a 503")
@@ -82,10 +82,21 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
         str,
         Meta(description="Revision of the source, shown by `/healthz`; published images have it"),
     ] = ""
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern="^$|^(redis|rediss|unix)://",
+            description="Redis or Valkey that keeps the reports; unset: memory of this process",
+        ),
+    ] = ""
+    redis_unchecked: Annotated[
+        bool,
+        Meta(description="Take a store that does not tell whether it writes to disk"),
+    ] = False
     secret_key: Annotated[
         str,
         Meta(
-            description="Django's secret; nothing is signed with it, so unset: a random one a start"
+            description="Makes the digests of ids in the store; without one, random at each start"
         ),
     ] = ""
 
@@ -97,7 +108,7 @@ def read(environ: Mapping[str, str]) -> Environment:
     """
     given = {name: value for name, value in environ.items() if value}
     try:
-        return msgspec.convert(given, Environment, strict=False)
+        environment = msgspec.convert(given, Environment, strict=False)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at ")
         problem = problem[0].lower() + problem[1:]
@@ -105,3 +116,9 @@ def read(environ: Mapping[str, str]) -> Environment:
         raise ImproperlyConfigured(
             f"The environment variable {name} is {given[name]!r}: {problem}."
         ) from error
+    if environment.redis_url and not environment.secret_key:
+        raise ImproperlyConfigured(
+            "REDIS_URL is set and SECRET_KEY is not: without the same one in every process, each "
+            "would count its own. Set SECRET_KEY to a random text of 50 characters."
+        )
+    return environment

@@ -10,7 +10,8 @@ from tracking_site import environment
 
 ENV = environment.read(os.environ)
 
-# Nothing is signed and no form is shown, so a key that dies with the process is enough.
+# No form is shown and no cookie set, so a key that dies with the process is enough, unless a store
+# outlives it: environment.py then asks for one.
 SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
 DEBUG = False
 # Nothing here reads the Host: no absolute URL is built from it, no cookie is bound to it.
@@ -31,7 +32,13 @@ TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP
 DATABASES: dict[str, dict[str, str]] = {}
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
-    "records": records_cache(ENV.retention_days, ENV.max_instances, ENV.history_days),
+    "records": records_cache(
+        ENV.retention_days,
+        ENV.max_instances,
+        ENV.history_days,
+        ENV.redis_url,
+        ENV.redis_unchecked,
+    ),
 }
 
 COLLECTOR_PROJECT_NAME = ENV.project_name

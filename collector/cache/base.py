@@ -10,6 +10,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LE
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from collector.cache.demands import Demand
 from collector.conf import MAX_ENTRIES, MAX_VALUES
 
 OPTIONS = {"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES", "HISTORY", "SUMMARY"}
@@ -87,11 +88,15 @@ class TallyCache(BaseCache):
     - SUMMARY: dotted path of a function of the closing totals and the start of their period.
     """
 
+    shared = False  # whether every process sees the same keys
+    options = OPTIONS  # those that are known
+
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(dict(params))
         options = params.get("OPTIONS", {})
-        if unknown := options.keys() - OPTIONS:
-            raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {sorted(OPTIONS)}.")
+        if unknown := options.keys() - self.options:
+            known = sorted(self.options)
+            raise ImproperlyConfigured(f"OPTIONS has {unknown}; known are {known}.")
         self.granularity = _whole_number(options, "GRANULARITY", 0)
         self.max_entries = _whole_number(options, "MAX_ENTRIES", MAX_ENTRIES)
         self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
@@ -143,6 +148,11 @@ class TallyCache(BaseCache):
     def free_expired(self) -> None:
         """Give back the memory of what has expired, also when nobody asks for anything."""
         raise NotImplementedError
+
+    @classmethod
+    def unmet(cls, entry: Mapping[str, Any]) -> list[Demand]:
+        """What a store of this entry of CACHES would break; raises Unavailable."""
+        return []
 
     def probe(self) -> None:
         """Raise Unavailable if a report would."""

@@ -1,4 +1,8 @@
-"""One client a process and server: a few connections, and answers within two seconds."""
+"""One client a process and server: a few connections, and answers within two seconds.
+
+It refuses a server that would write to disk or drop records, whenever it comes back too: it may
+have been started anew, and differently.
+"""
 
 import hashlib
 import logging
@@ -11,12 +15,20 @@ from typing import Any
 
 from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as Broken
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
 from collector.cache.base import Unavailable
+from collector.cache.demands import DEMANDS, FORBIDDEN, Demand
 
 SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
 SCRIPT_NAME = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest()  # as EVALSHA has it
@@ -29,7 +41,7 @@ log = logging.getLogger(__name__)
 class Client:
     """Sends commands to one server, from any thread or greenlet; see `client`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, unchecked: bool) -> None:
         self.pool = ConnectionPool.from_url(
             url,
             socket_timeout=TIMEOUT,
@@ -41,6 +53,8 @@ class Client:
         self.room = BoundedSemaphore(CONNECTIONS)
         self.away_until = 0.0
         self.told = ""
+        self.unchecked = unchecked
+        self.is_fine = unchecked
 
     def run(self, *arguments: Any) -> Any:
         """Run the script of the store; raises Unavailable."""
@@ -55,6 +69,8 @@ class Client:
             if time.monotonic() < self.away_until:
                 raise Unavailable("the store did not answer a moment ago")
             try:
+                if not self.is_fine:
+                    self._demand()
                 answer = self._ask(*command)
             except NoScriptError:
                 raise
@@ -64,6 +80,31 @@ class Client:
             log.warning("The store is back.")
             self.told = ""
         return answer
+
+    def unmet(self) -> list[Demand]:
+        """What the server's configuration would break; raises Unavailable."""
+        try:
+            return self._unmet()
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unmet(self) -> list[Demand]:
+        if self.unchecked:
+            return []
+        try:
+            told = {each.option: self._ask("CONFIG", "GET", each.option) for each in DEMANDS}
+        except (AuthorizationError, AuthenticationError, ReadOnlyError):
+            raise
+        except ResponseError:
+            return [FORBIDDEN]
+        return [each for each in DEMANDS if told[each.option][1:] != [each.value.encode()]]
+
+    def _demand(self) -> None:
+        """Take no reports to a server that would break a promise."""
+        if unmet := self._unmet():
+            self.away_until = time.monotonic() + PAUSE
+            raise self._refused(" ".join(f"{each.problem} {each.remedy}" for each in unmet))
+        self.is_fine = True
 
     def _ask(self, *command: Any) -> Any:
         """Ask on an idle connection; if the server closed that meanwhile, on a new one."""
@@ -78,7 +119,8 @@ class Client:
             return self._ask_on(self._connection(), *command)
 
     def _connection(self) -> Connection:
-        return self.pool.connection_class(**self.pool.connection_kwargs)
+        fresh: Connection = self.pool.connection_class(**self.pool.connection_kwargs)
+        return fresh
 
     def _ask_on(self, connection: Connection, *command: Any) -> Any:
         try:
@@ -100,19 +142,23 @@ class Client:
         """Log what is wrong once, and ask no more for a moment if nobody answered."""
         if isinstance(error, (Broken, Late, OSError)):
             self.away_until = time.monotonic() + PAUSE
+            self.is_fine = self.unchecked
         # Of the server's sentence only its code, such as MISCONF: the rest may quote what was sent.
         code = str(error).partition(" ")[0][:20]
         what = f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
-        if what != self.told:
-            log.warning("The store does not take reports: %s", what)
-            self.told = what
-        return Unavailable(what)
+        return self._refused(what)
+
+    def _refused(self, why: str) -> Unavailable:
+        if why != self.told:
+            log.warning("The store takes no reports: %s", why)
+            self.told = why
+        return Unavailable(why)
 
 
 @cache
-def client(url: str) -> Client:
-    """The client of this process for a server."""
-    return Client(url)
+def client(url: str, unchecked: bool = False) -> Client:
+    """The client of this process for a server; `unchecked`: its configuration is not looked at."""
+    return Client(url, unchecked)
 
 
 # A connection is of one process only.

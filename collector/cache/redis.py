@@ -24,6 +24,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.utils.encoding import force_bytes
 
 from collector.cache.base import (
+    OPTIONS,
     CacheFull,
     Choice,
     Row,
@@ -33,6 +34,7 @@ from collector.cache.base import (
     Unavailable,
 )
 from collector.cache.client import client
+from collector.cache.demands import Demand
 from collector.cache.pickled import sealed, unsealed
 from collector.fingerprint import fingerprint
 
@@ -47,17 +49,28 @@ class RedisCache(TallyCache):
 
     Digests and values are made with a secret derived from SECRET_KEY. The keys of the server carry
     a name of that secret and of this code: with another of either, everything starts from zero.
+
+    - UNCHECKED, of OPTIONS: take a server whose configuration cannot be read; see demands.py.
     """
+
+    shared = True
+    options = OPTIONS | {"UNCHECKED"}
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
         self.url = url
+        self.unchecked = bool(params.get("OPTIONS", {}).get("UNCHECKED"))
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
         whose = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
         self.prefix = f"headcount:{{{fingerprint()}:{whose}}}:"
         self._named: Names = (b"", {})
         self._loaded: dict[bytes, Any] = {}
         self._told: tuple[bytes, dict[int, Any]] = (b"", {})
+
+    @classmethod
+    def unmet(cls, entry: Mapping[str, Any]) -> list[Demand]:
+        unchecked = bool(entry.get("OPTIONS", {}).get("UNCHECKED"))
+        return client(entry["LOCATION"], unchecked).unmet()
 
     @property
     def since(self) -> float:
@@ -234,7 +247,7 @@ class RedisCache(TallyCache):
 
     def _run(self, what: str, *arguments: Any) -> Any:
         limits = (repr(time.time()), self.granularity, self.kept)
-        return client(self.url).run(1, self.prefix, what, *limits, *arguments)
+        return client(self.url, self.unchecked).run(1, self.prefix, what, *limits, *arguments)
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:

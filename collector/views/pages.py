@@ -71,7 +71,7 @@ class Ready(Endpoint):
     """Can take reports: 503 while the store is away."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        records().has_key("ready?")
+        records().probe()
         return answer(Status("ready"))
 
 
