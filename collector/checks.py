@@ -106,7 +106,7 @@ def _store() -> Iterator[CheckMessage]:
         unmet = backend.unmet(conf.cache)
     except Unavailable as error:
         yield checks.Warning(
-            f"The store takes no reports: {error}.",
+            f"The store is away: {error}.",
             hint="Start it, or correct REDIS_URL. Nothing else needs to be started again.",
             id="collector.W020",
         )

@@ -10,6 +10,7 @@ from django.test import Client
 from hypothesis import HealthCheck, settings
 
 from collector.cache import records
+from tests.redis_server import RedisServer
 
 NOON = "2026-03-10T12:00:00Z"
 VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
@@ -33,6 +34,14 @@ def clock() -> Iterator[time_machine.Traveller]:
 @pytest.fixture(autouse=True)
 def _nothing_is_kept() -> None:
     records().clear()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real redis-server for all tests that do not break it."""
+    server = RedisServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture

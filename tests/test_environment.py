@@ -39,6 +39,19 @@ def test_a_wrong_value_is_named(name, value):
         read({name: value})
 
 
+def test_a_store_needs_a_secret():
+    store = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
+    with pytest.raises(ImproperlyConfigured, match="Set SECRET_KEY"):
+        read(store)
+    assert read(store | {"SECRET_KEY": "x" * 50}).redis_url
+
+
+def test_no_password_is_told():
+    with pytest.raises(ImproperlyConfigured, match="REDIS_URL does not fit: ") as told:
+        read({"REDIS_URL": "http://:password@127.0.0.1"})
+    assert "password" not in str(told.value)
+
+
 def test_the_readme_has_the_same_table():
     rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \| (.*?) \|$", README.read_text(), re.MULTILINE)
     fields = msgspec.structs.fields(Environment)

@@ -10,6 +10,8 @@ import msgspec
 from django.core.exceptions import ImproperlyConfigured
 from msgspec import Meta
 
+SECRETS = ("REDIS_URL", "SECRET_KEY")  # never quoted: a URL may hold a password
+
 
 class Environment(msgspec.Struct, frozen=True, rename="upper"):
     """What can be set, its type and bounds, and its default."""
@@ -113,9 +115,10 @@ def read(environ: Mapping[str, str]) -> Environment:
         problem, _, path = str(error).partition(" - at ")
         problem = problem[0].lower() + problem[1:]
         name = path.strip("`$.")
+        said = "does not fit" if name in SECRETS else f"is {given[name]!r}"
         raise ImproperlyConfigured(
-            f"The environment variable {name} is {given[name]!r}: {problem}."
-        ) from error
+            f"The environment variable {name} {said}: {problem}."
+        ) from None
     if environment.redis_url and not environment.secret_key:
         raise ImproperlyConfigured(
             "REDIS_URL is set and SECRET_KEY is not: without the same one in every process, each "

@@ -15,15 +15,13 @@ from typing import Any
 
 from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
     ResponseError,
 )
-from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
@@ -36,6 +34,10 @@ TIMEOUT = 0.9  # seconds to connect, and to be answered
 CONNECTIONS = 16  # the server runs one script at a time, so more would only wait there
 PAUSE = 1  # seconds for which a store that did not answer is not asked again
 log = logging.getLogger(__name__)
+
+
+class Refused(RedisError):
+    """The server would break a promise."""
 
 
 class Client:
@@ -54,7 +56,6 @@ class Client:
         self.away_until = 0.0
         self.told = ""
         self.unchecked = unchecked
-        self.is_fine = unchecked
 
     def run(self, *arguments: Any) -> Any:
         """Run the script of the store; raises Unavailable."""
@@ -69,8 +70,6 @@ class Client:
             if time.monotonic() < self.away_until:
                 raise Unavailable("the store did not answer a moment ago")
             try:
-                if not self.is_fine:
-                    self._demand()
                 answer = self._ask(*command)
             except NoScriptError:
                 raise
@@ -83,76 +82,90 @@ class Client:
 
     def unmet(self) -> list[Demand]:
         """What the server's configuration would break; raises Unavailable."""
-        try:
-            return self._unmet()
-        except (RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-
-    def _unmet(self) -> list[Demand]:
         if self.unchecked:
             return []
+        connection = self._new()
         try:
-            told = {each.option: self._ask("CONFIG", "GET", each.option) for each in DEMANDS}
-        except (AuthorizationError, AuthenticationError, ReadOnlyError):
-            raise
-        except ResponseError:
-            return [FORBIDDEN]
-        return [each for each in DEMANDS if told[each.option][1:] != [each.value.encode()]]
-
-    def _demand(self) -> None:
-        """Take no reports to a server that would break a promise."""
-        if unmet := self._unmet():
-            self.away_until = time.monotonic() + PAUSE
-            raise self._refused(" ".join(f"{each.problem} {each.remedy}" for each in unmet))
-        self.is_fine = True
+            problems = unmet(connection)
+        except (RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        if not problems:
+            self.idle.append(connection)
+        return problems
 
     def _ask(self, *command: Any) -> Any:
         """Ask on an idle connection; if the server closed that meanwhile, on a new one."""
         try:
             connection = self.idle.pop()
         except IndexError:
-            return self._ask_on(self._connection(), *command)
+            return self._ask_anew(*command)
         try:
             return self._ask_on(connection, *command)
         except Broken:
             self.idle.clear()
-            return self._ask_on(self._connection(), *command)
+            return self._ask_anew(*command)
 
-    def _connection(self) -> Connection:
-        fresh: Connection = self.pool.connection_class(**self.pool.connection_kwargs)
-        return fresh
+    def _ask_anew(self, *command: Any) -> Any:
+        connection = self._new()
+        if problems := [] if self.unchecked else unmet(connection):
+            raise Refused(" ".join(f"{each.problem} {each.remedy}" for each in problems))
+        return self._ask_on(connection, *command)
+
+    def _new(self) -> Connection:
+        connection: Connection = self.pool.connection_class(**self.pool.connection_kwargs)
+        return connection
 
     def _ask_on(self, connection: Connection, *command: Any) -> Any:
+        """Ask, and keep the connection if it is in order."""
         try:
-            connection.send_command(*command)  # type: ignore[no-untyped-call]
-            answer = connection.read_response()
+            answer = ask(connection, *command)
         except ReadOnlyError:  # after a failover, the name leads elsewhere
             connection.disconnect()  # type: ignore[no-untyped-call]
             raise
         except ResponseError:
             self.idle.append(connection)
             raise
-        except BaseException:
-            connection.disconnect()  # type: ignore[no-untyped-call]
-            raise
         self.idle.append(connection)
         return answer
 
     def _unavailable(self, error: Exception) -> Unavailable:
         """Log what is wrong once, and ask no more for a moment if nobody answered."""
-        if isinstance(error, (Broken, Late, OSError)):
+        if isinstance(error, (Broken, Late, OSError, Refused)):
             self.away_until = time.monotonic() + PAUSE
-            self.is_fine = self.unchecked
-        # Of the server's sentence only its code, such as MISCONF: the rest may quote what was sent.
-        code = str(error).partition(" ")[0][:20]
-        what = f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
-        return self._refused(what)
-
-    def _refused(self, why: str) -> Unavailable:
+        why = reason(error)
         if why != self.told:
             log.warning("The store takes no reports: %s", why)
             self.told = why
         return Unavailable(why)
+
+
+def ask(connection: Connection, *command: Any) -> Any:
+    """Send a command and return its answer; a connection on which that failed is closed."""
+    try:
+        connection.send_command(*command)  # type: ignore[no-untyped-call]
+        return connection.read_response()
+    except ResponseError:
+        raise
+    except BaseException:
+        connection.disconnect()  # type: ignore[no-untyped-call]
+        raise
+
+
+def unmet(connection: Connection) -> list[Demand]:
+    """The demands that the server at the other end does not meet."""
+    try:
+        told = {each.option: ask(connection, "CONFIG", "GET", each.option) for each in DEMANDS}
+    except ResponseError:
+        return [FORBIDDEN]
+    return [each for each in DEMANDS if told[each.option][1:] != [each.value.encode()]]
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, without the server's sentence: that may quote what was sent."""
+    if isinstance(error, Refused):
+        return str(error)
+    code = str(error).partition(" ")[0][:20]  # such as MISCONF
+    return f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
 
 
 @cache

@@ -270,7 +270,10 @@ function run.put(how, digest, expiry, value, max_entries, max_values, seen)
     renewed = old and (old % 2 == 1 or number(expiry) > number(there))
   end
   local bit = renewed and 1 or 0
-  if there == expiry and id and old == id * 2 + bit then return 1 end
+  if there == expiry and id and old == id * 2 + bit then
+    run.probe()
+    return 1
+  end
   change()
   id = id or name(value)
   place(digest, expiry, id * 2 + bit, there, old)

@@ -1,6 +1,7 @@
 """A real server of the tests' own, on a free port, that writes nothing to disk."""
 
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -42,6 +43,12 @@ class RedisServer:
             return self.client.ping()
         except RedisError:
             return False
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         self.client.close()
