@@ -1,6 +1,10 @@
+import sys
+
 import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
+
+from tests.serving.conftest import free_port
 
 DAY = 86400
 
@@ -57,6 +61,53 @@ def test_every_check_says_what_to_write(settings):
 def test_a_second_worker_is_found(monkeypatch, workers, ids):
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
     assert found() == ids
+
+
+def store(url, **options):
+    """Settings with the reports in a store."""
+    old = django_settings.CACHES["records"]
+    kept = {"LOCATION": url, "OPTIONS": old["OPTIONS"] | options}
+    return entry(BACKEND="collector.cache.redis.RedisCache", **kept)
+
+
+def test_with_a_store_there_may_be_many_workers(settings, monkeypatch, redis_server):
+    settings.CACHES = store(redis_server.url)["CACHES"]
+    monkeypatch.setenv("WEB_CONCURRENCY", "8")
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "usual"),
+    [("save", "60 1", ""), ("maxmemory-policy", "volatile-ttl", "noeviction")],
+)
+def test_a_store_that_would_break_a_promise_is_found(settings, redis_server, option, value, usual):
+    settings.CACHES = store(redis_server.url)["CACHES"]
+    redis_server.client.config_set(option, value)
+    try:
+        (message,) = run_checks(tags=["collector"])
+    finally:
+        redis_server.client.config_set(option, usual)
+    assert message.id == "collector.E019"
+    assert f"`redis-cli CONFIG SET {option} {usual or repr('')}`" in message.hint
+
+
+def test_a_store_that_is_away_stops_nothing(settings):
+    settings.CACHES = store(f"redis://127.0.0.1:{free_port()}/0")["CACHES"]
+    assert found() == ["collector.W020"]
+
+
+def test_a_store_that_is_not_looked_at(settings):
+    settings.CACHES = store(f"redis://127.0.0.1:{free_port()}/0", UNCHECKED=True)["CACHES"]
+    assert found() == []
+
+
+def test_a_store_without_its_client_is_found(settings, monkeypatch):
+    settings.CACHES = store("redis://127.0.0.1")["CACHES"]
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.delitem(sys.modules, "collector.cache.redis", raising=False)
+    monkeypatch.delitem(sys.modules, "collector.cache.client", raising=False)
+    monkeypatch.setattr("collector.checks.find_spec", lambda name: None)
+    assert found() == ["collector.E018"]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_workers_come_and_go_and_nothing_is_forgotten(begin, store):
     server.post(report(1))
     server.process.send_signal(signal.SIGTTIN)
     wait_until(lambda: len(server.workers()) == 2)
+    wait_until_connected(server, store)
     server.process.send_signal(signal.SIGHUP)
     server.wait_for("Worker exiting")
     wait_until_connected(server, store)
