@@ -48,6 +48,11 @@ class Conf:
         return bool(import_string(self.cache["BACKEND"]).shared)
 
     @property
+    def unchecked(self) -> bool:
+        """Whether that store is taken though its options cannot be looked at."""
+        return bool(self.cache["OPTIONS"].get("UNCHECKED"))
+
+    @property
     def retention_days(self) -> int:
         """Whole UTC days that a report counts after the day it came."""
         return int(self.cache["TIMEOUT"]) // DAY

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from collector import docs, examples
 from collector.conf import Conf
+from collector.entry import records_cache
 from collector.reports import COUNTED, FIELDS
 
 
@@ -55,6 +56,23 @@ def test_every_field_has_its_paragraph(page, field):
 def test_every_setting_has_its_row(page, name):
     rows = re.findall(rf"<td><code>{name}</code></td>\s<td>(.+?)</td>\s<td>(.+?)</td>", page)
     assert len(rows) == (name != "cache")
+
+
+def test_with_a_store_the_docs_say_what_is_in_it(client, settings, page, redis_server):
+    assert "What is in the store?" not in page
+    settings.CACHES = {
+        **settings.CACHES,
+        "records": records_cache(redis_url=redis_server.url, redis_unchecked=True),
+    }
+    shared = client.get("/docs").content.decode()
+    for sentence in (
+        "whoever can read the store can list digests and versions",
+        "restart the store, or give the processes another <code>SECRET_KEY</code>",
+        "vouches for them",
+    ):
+        assert sentence in " ".join(shared.split())
+    assert "draws at random" in page
+    assert "draws at random" not in shared
 
 
 @pytest.mark.parametrize("key", json.loads(examples.numbers()))

@@ -7,18 +7,25 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from collector.entry import MAX_ENTRIES
+from tests.redis_server import RedisServer
 from tests.serving.conftest import ROOT, needs
 
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
+SCALE = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
 COMPOSE = (ROOT / "compose.yaml").read_text()
 SERVICE = (ROOT / "deploy" / "headcount.service").read_text()
 
 
 @pytest.mark.parametrize(
     ("schema", "name"),
-    [("compose-spec", "compose.yaml"), ("github-workflows", ".github/workflows/ci.yml")],
+    [
+        ("compose-spec", "compose.yaml"),
+        ("compose-spec", "compose.scale.yaml"),
+        ("github-workflows", ".github/workflows/ci.yml"),
+    ],
 )
 def test_it_is_as_its_published_schema_says(schema, name):
     checked = [CHECKER, "--builtin-schema", f"vendor.{schema}", ROOT / name]
@@ -55,6 +62,17 @@ def test_no_service_of_compose_may_do_more_than_it_needs():
         assert "read_only: true" in service
         assert "cap_drop: [ALL]" in service
         assert "no-new-privileges:true" in service
+
+
+def test_the_store_of_compose_is_one_that_is_taken(start):
+    store = SCALE["valkey"]
+    store_server = RedisServer(*store["command"][1:])
+    server = start("--workers", "2", REDIS_URL=store_server.url, SECRET_KEY="x" * 50)
+    server.wait_until_ready().stop()
+    store_server.stop()
+    assert store["read_only"]
+    assert store["cap_drop"] == ["ALL"]
+    assert SCALE["headcount"]["environment"]["REDIS_URL"] == "redis://valkey:6379/0"
 
 
 def test_the_pinned_image_of_the_workflow_has_a_python_that_we_support():
