@@ -186,6 +186,8 @@ local function begin(changes)
   call('HSET', META, 'turned', changes, 'named', changes)
 end
 
+local live  -- the expiries after `expire`, the earliest first
+
 -- Bring everything to the present.
 local function expire()
   local was, began, since = unpack(call('HMGET', META, 'period', 'began', 'since'))
@@ -204,25 +206,28 @@ local function expire()
   began = tonumber(began)
   if began and began - SLACK <= now and now < began then now = began end
   if began and start(now) ~= began then turn(began, start(now)) end
-  local expired = call('ZRANGEBYSCORE', LIVE, '-inf', text(now))
-  for _, expiry in ipairs(expired) do drop(expiry) end
-  if #expired > 0 then
+  live = call('ZRANGE', LIVE, 0, -1)
+  if live[1] and number(live[1]) <= now then
+    for _, expiry in ipairs(live) do
+      if number(expiry) <= now then drop(expiry) end
+    end
     recount()
     change()
+    live = call('ZRANGE', LIVE, 0, -1)
   end
 end
 
 -- Where a live key is, the latest expiry first: most report every day.
 local function find(digest)
-  for _, expiry in ipairs(call('ZREVRANGE', LIVE, 0, -1)) do
-    local code = call('HGET', records(expiry), digest)
-    if code then return expiry, tonumber(code) end
+  for i = #live, 1, -1 do
+    local code = call('HGET', records(live[i]), digest)
+    if code then return live[i], tonumber(code) end
   end
 end
 
 local function size()
   local sum = 0
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
+  for _, expiry in ipairs(live) do
     sum = sum + call('HLEN', records(expiry))
   end
   return sum
@@ -312,7 +317,7 @@ end
 
 function run.tally(known)
   local rows = {}
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
+  for _, expiry in ipairs(live) do
     table.insert(rows, {expiry, call('HGETALL', tally(expiry))})
   end
   local named, unknown = values(known)
