@@ -246,8 +246,9 @@ class RedisCache(TallyCache):
             raise Unavailable("The store holds what is not ours.") from error
 
     def _run(self, what: str, *arguments: Any) -> Any:
-        limits = (repr(time.time()), self.granularity, self.kept)
-        return client(self.url, self.unchecked).run(1, self.prefix, what, *limits, *arguments)
+        command = (1, self.prefix, what, repr(time.time()), self.granularity, self.kept, *arguments)
+        as_bytes = [each if isinstance(each, bytes) else str(each).encode() for each in command]
+        return client(self.url, self.unchecked).run(*as_bytes)
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
