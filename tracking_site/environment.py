@@ -116,9 +116,7 @@ def read(environ: Mapping[str, str]) -> Environment:
         problem = problem[0].lower() + problem[1:]
         name = path.strip("`$.")
         said = "does not fit" if name in SECRETS else f"is {given[name]!r}"
-        raise ImproperlyConfigured(
-            f"The environment variable {name} {said}: {problem}."
-        ) from None
+        raise ImproperlyConfigured(f"The environment variable {name} {said}: {problem}.") from None
     if environment.redis_url and not environment.secret_key:
         raise ImproperlyConfigured(
             "REDIS_URL is set and SECRET_KEY is not: without the same one in every process, each "
