@@ -74,7 +74,7 @@ class RedisCache(TallyCache):
 
     @property
     def since(self) -> float:
-        return float(self._run("since"))
+        return float(self._number("since"))
 
     def add(
         self,
@@ -167,7 +167,7 @@ class RedisCache(TallyCache):
         return self._totals(self._learn(known, named, unknown), counts, ends)
 
     def changes(self) -> int:
-        return int(self._run("changes"))
+        return int(self._number("changes"))
 
     def history(self) -> dict[int, Any]:
         told = self._told
@@ -184,6 +184,13 @@ class RedisCache(TallyCache):
 
     def probe(self) -> None:
         self._run("probe")
+
+    def _number(self, what: str) -> Any:
+        """One of those that are always there, unless the server found them expired at once."""
+        told = self._run(what)
+        if told is None:
+            raise Unavailable("The clock of the store is far ahead of ours.")
+        return told
 
     def _summary(self, day: bytes, made: bytes | None, sums: list[list[bytes]]) -> Any:
         """What SUMMARY made of a closing tally; if nobody has told it yet, it is made now."""

@@ -138,6 +138,11 @@ class TestRedisCache(TallyContract):
         assert len(daily.history()) == 1
         assert daily.totals().size == 3
 
+    def test_a_store_whose_clock_is_far_ahead_is_no_store(self, clock):
+        clock.move_to("2001-01-01T00:00:00Z")
+        with pytest.raises(Unavailable, match="far ahead"):
+            self.daily().changes()
+
     # Several processes
 
     def test_what_one_knows_of_the_values_follows_the_others(self, clock):
