@@ -4,6 +4,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
+from collector.cache.client import client
 from tests.serving.conftest import free_port
 
 DAY = 86400
@@ -64,7 +65,11 @@ def test_a_second_worker_is_found(monkeypatch, workers, ids):
 
 
 def store(url, **options):
-    """Settings with the reports in a store."""
+    """Settings with the reports in a store, and a client that knows nothing of it yet.
+
+    Another test's client may have been told under a clock of that test when to ask again.
+    """
+    client.cache_clear()
     old = django_settings.CACHES["records"]
     kept = {"LOCATION": url, "OPTIONS": old["OPTIONS"] | options}
     return entry(BACKEND="collector.cache.redis.RedisCache", **kept)
