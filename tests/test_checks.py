@@ -65,10 +65,7 @@ def test_a_second_worker_is_found(monkeypatch, workers, ids):
 
 
 def store(url, **options):
-    """Settings with the reports in a store, and a client that knows nothing of it yet.
-
-    Another test's client may have been told under a clock of that test when to ask again.
-    """
+    """Settings with the reports in a store, and a client that knows nothing of it yet."""
     client.cache_clear()
     old = django_settings.CACHES["records"]
     kept = {"LOCATION": url, "OPTIONS": old["OPTIONS"] | options}

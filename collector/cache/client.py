@@ -65,6 +65,7 @@ class Slot:
         """The demands that the server does not meet; if it meets all, the connection is kept."""
         if self.unchecked:
             return []
+        self._close([])  # one that was kept may have been closed by the server meanwhile
         connection = self._opened()
         try:
             told = {

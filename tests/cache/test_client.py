@@ -72,6 +72,8 @@ def test_a_connection_that_was_closed_is_opened_anew(redis_server, raw):
     client.run(*PROBE)
     raw.client_kill_filter(_type="normal", skipme=True)
     assert client.run(*PROBE) is None
+    raw.client_kill_filter(_type="normal", skipme=True)
+    assert client.unmet() == []
 
 
 def test_nobody_there():
@@ -79,7 +81,8 @@ def test_nobody_there():
         Client(f"redis://127.0.0.1:{free_port()}/0", unchecked=True).run(*PROBE)
 
 
-def test_one_that_does_not_answer_is_not_asked_again_for_a_moment():
+def test_one_that_does_not_answer_is_not_asked_again_for_a_moment(monkeypatch):
+    monkeypatch.setattr("collector.cache.client.TIMEOUT", TIMEOUT)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"redis://127.0.0.1:{silent.getsockname()[1]}/0", unchecked=True)
         began = time.monotonic()
