@@ -9,6 +9,7 @@ from typing import Any
 
 CHANGES_AT_ONCE = (1, 1, 1, 2, 4)
 ODD_BYTES = b'\0\t\n\r "#%,-/:;=?@[\\]{}\x7f\x80\xc0\xff09aAzZ'
+# One a line, as the formatter has it, would take pages.
 ODD_NUMBERS = (
     b"0", b"-1", b"+1", b"1 ", b"00", b"1.0", b"1e9", b"0x10", b"4095", b"4096", b"4097", b"16385",
     b"2147483648", b"18446744073709551616", b"9" * 400, b"\xb2",

@@ -10,7 +10,6 @@ same, with readers a tenth of it: it counts every report for each of them. It is
 import itertools
 import json
 import math
-import os
 import sys
 import time
 from collections import Counter
@@ -18,13 +17,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-import django
 import gevent
 from gevent.pool import Pool
 
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
-from benchmarks.servers import headcount, plain
+from benchmarks.servers import headcount, plain, use_django
 from collector.fleet import Fleet
 
 SLOWEST = 10  # seconds
@@ -114,8 +112,7 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=50)
     options = parser.parse_args()
     load.allow_connections()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
-    django.setup()
+    use_django()
     bodies = list(with_twins(options.reports, seed=0))
     results = []
     for readers in (0, options.readers):

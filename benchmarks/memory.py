@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import django
 import psutil
 import time_machine
 
 from benchmarks import fleet
 from benchmarks.goals import arguments, verdict
+from benchmarks.servers import use_django
 
 GOAL = 110  # bytes
 LOOK_EVERY = 10_000  # reports between two looks at the memory
@@ -135,7 +135,5 @@ class Growth:
 
 
 if __name__ == "__main__":
-    from tracking_site import wsgi  # noqa: F401  names the settings
-
-    django.setup()
+    use_django()
     sys.exit(main())

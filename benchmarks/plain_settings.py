@@ -1,6 +1,7 @@
 """The deployment's settings, with a plain Django application in place of Headcount."""
 
-from tracking_site.settings import *  # noqa: F403  all but two are the same
+# Only ROOT_URLCONF and MIDDLEWARE differ: Django takes every other name as it is deployed.
+from tracking_site.settings import *  # noqa: F403  so all names are to be here
 from tracking_site.settings import MIDDLEWARE
 
 ROOT_URLCONF = "benchmarks.plain"

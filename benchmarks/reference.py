@@ -131,7 +131,9 @@ def behind_silent_clients(servers: list[Server], requests: int = 100) -> None:
         with ExitStack() as connections:
             for _ in range(SILENT):
                 connections.enter_context(socket.create_connection(("127.0.0.1", each.port)))
-            time.sleep(0.2)  # so that each server has taken them before the first request
+            # A server takes connections after the kernel did, and none of the three tells when.
+            # With some still to be taken, the first requests would be timed for that too.
+            time.sleep(0.2)
             slow = [timed(each, request, 201) for request in sent]
         print(
             f"  {name:<10} {median(quiet) * 1000:6.2f} ms, {max(quiet) * 1000:.2f}; "

@@ -70,6 +70,7 @@ BODIES = (
     b'""',
     b"",
 )
+# One a line, as the formatter has it, would take pages.
 BODY_TOKENS = (
     b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"null", b"true", b"NaN", b"-Infinity", b"-",
     b"1e400", b"0.1", b"{}", b"[]", b'""', b"\\u0000", b"\\ud800", b"\\udc00\\ud800", b"\\x", b"/*",
@@ -242,6 +243,7 @@ RAW = (
     b"\r\n" * 20_000,
     b"",
 )  # fmt: skip
+# One a line, as the formatter has it, would take pages.
 RAW_TOKENS = (
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b" ", b"\t", b"\0", b"\x0b", b"\xff", b":", b";", b",",
     b"GET ", b"HEAD ", b"POST ", b"OPTIONS ", b"/stats", b"/stats/history.csv", b"/dashboard",

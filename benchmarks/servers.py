@@ -7,6 +7,7 @@ import sys
 import time
 from typing import IO, Self
 
+import django
 import psutil
 
 READY_WITHIN = 180  # seconds; a benchmark may fill a million reports before it serves
@@ -63,7 +64,8 @@ class Server:
                 raise RuntimeError(f"{self.app} ended with {self.master.returncode}")
             if self._succeeds(method, path, body):
                 return
-            time.sleep(LOOK_EVERY)  # leave the processor to the server that starts
+            # Between two looks the processor is the server's, whose start is being waited for.
+            time.sleep(LOOK_EVERY)
         raise RuntimeError(f"{self.app} did not answer {path} within {READY_WITHIN} s")
 
     def stop(self) -> None:
@@ -126,6 +128,12 @@ def plain() -> Server:
     return Server(
         "tracking_site.wsgi", "/stats", {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
     )
+
+
+def use_django() -> None:
+    """Have this process too use Django, with the deployment's settings unless others are named."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
+    django.setup()
 
 
 def free_port() -> int:

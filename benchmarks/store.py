@@ -22,7 +22,7 @@ from redis.exceptions import ConnectionError as Broken
 
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
-from benchmarks.servers import Server, free_port, headcount
+from benchmarks.servers import Server, free_port, headcount, use_django
 
 MOST_CPU, MOST_APART, LEAST_RATE, MOST_BYTES = 1.5, 0.1, 1.3, 140
 INSTALLATIONS = 200_000
@@ -80,7 +80,7 @@ def store() -> Iterator[tuple[psutil.Popen, str]]:
                 Redis.from_url(url).ping()
                 break
             except Broken:
-                time.sleep(0.01)  # between two tries
+                time.sleep(0.01)  # between two tries, while redis-server starts
         yield process, url
         process.terminate()
 
@@ -114,9 +114,7 @@ def measure(server: Server, process: psutil.Popen | None, sent: list[bytes], at_
 
 def bytes_each() -> float:
     """Bytes of `used_memory` an installation."""
-    import django
-
-    django.setup()
+    use_django()
     from collector.cache.redis import RedisCache
     from collector.entry import records_cache
 

@@ -32,9 +32,8 @@ from django.urls import reverse
 
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
-from benchmarks.servers import Server, baseline, headcount
+from benchmarks.servers import Server, baseline, headcount, use_django
 from benchmarks.stats import one_round
-from tracking_site import wsgi  # noqa: F401  names the settings
 
 DASHBOARD = "/dashboard"
 UNCHANGED_GOAL = 3.0  # empty views; of the dashboard:
@@ -94,6 +93,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="of reports with pollers")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    use_django()
     room = {"FILL": str(options.count), "MAX_INSTANCES": str(options.count * 2)}
     with headcount("benchmarks.filled", **room, **FILLED, **RULES) as ours, baseline() as empty:
         surfaces = [look(ours, path) for path in paths()]

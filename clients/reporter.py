@@ -63,6 +63,7 @@ class Reporter:
     mapping give a `lock`: called, it makes a context manager that one of them holds at a time.
     """
 
+    # One parameter a line would be twice as long as the rest of the class's first screen.
     def __init__(
         self, url, state, version=None, *, sha=None, image=None, arch=None, lock=None,
         environ=os.environ, clock=time.time, draw=random.random, new_id=uuid.uuid4,
@@ -96,7 +97,7 @@ class Reporter:
                     self._plan()
                     self._state[ID] = str(self._new_id())
                 return self._id() is not None
-        except Exception as error:  # noqa: BLE001  # of whatever kind: the host goes on
+        except Exception as error:  # noqa: BLE001  the state is the host's: it may raise anything
             self._say("Opting in failed: %s", error)
             return False
 
@@ -104,7 +105,7 @@ class Reporter:
         """Delete the id, then ask the server to forget it. True if it is deleted here."""
         try:
             known = self._delete()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  so may it here; the host's page has to hear it
             self._say("The id for usage reports could not be deleted: %s", error)
             return False
         if forget and _uuid(known):
@@ -119,7 +120,7 @@ class Reporter:
         """Send the report if it is time: call it as often as you like. Returns what came of it."""
         try:
             outcome, body = (OFF, None) if self._do_not_track() else self._claim()
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  so may it here; the host's work goes on
             outcome, body = BROKEN, None
             if self._last != BROKEN:
                 self._say("No usage report: its state cannot be read or written: %s", error)
@@ -205,7 +206,7 @@ class Reporter:
             parts = urllib.parse.urlsplit(self.url)
             where = parts.path.rstrip("/") + path if path else parts.path or "/"
             status = self._sender(parts._replace(path=where).geturl(), body, self._deadline)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  whatever a sender raises, only this report is lost
             self._say("The server for usage reports was not reached: %s", error)
             return None
         log.info("The server for usage reports answered %s.", status)
@@ -285,7 +286,7 @@ def _wait_for_lock(descriptor):
         except OSError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two tries: LOCK_NB does not wait, and to wait has no end
 
 
 def _uuid(value):
@@ -319,7 +320,9 @@ def post(url, body, deadline):
 
     Takes `deadline` seconds at most, also if the server sends a byte a second.
     """
-    exchange = _Exchange(urllib.request.Request(url, body, HEADERS), deadline)  # noqa: S310
+    # The URL is the host's own setting, and `_Exchange` opens http and https and no other scheme.
+    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  see above
+    exchange = _Exchange(request, deadline)
     worker = threading.Thread(target=exchange.run, name="usage-report", daemon=True)
     worker.start()
     worker.join(deadline)
@@ -349,7 +352,7 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
             with opener.open(self._request, timeout=self._timeout) as response:
                 self.status = response.status
                 response.read1(ANSWER)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  of any kind; `post` raises it in the thread that asked
             self.failure = error
 
     def cut(self):

@@ -42,7 +42,8 @@ class Problem(Struct, frozen=True):
     field: str | UnsetType = UNSET
 
 
-# A report's detail is a dict from the parser to the receipt.
+# A report's detail is a dict from the parser to the receipt. Its members are the table's, which
+# mypy cannot know.
 Kept: Any = TypedDict("Kept", dict.fromkeys(COUNTED, str | None))  # type: ignore[misc]
 Kept.__doc__ = "What is kept of a report."
 Receipt = _type(
@@ -136,4 +137,4 @@ class BadgeDescription(Struct, frozen=True):
     label: str
     message: str
     color: str
-    cacheSeconds: Annotated[int, Meta(ge=300)]  # noqa: N815
+    cacheSeconds: Annotated[int, Meta(ge=300)]  # noqa: N815  likewise

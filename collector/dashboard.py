@@ -46,7 +46,7 @@ class Share:
 
     @property
     def width(self) -> str:
-        """The length of its bar, in percent of the longest."""
+        """The length of its bar: the whole is the width of its cell."""
         return f"{100 * self.count / (self.of or 1):.1f}%"
 
     @property

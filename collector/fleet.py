@@ -73,7 +73,7 @@ class Fleet:
 
     def reports(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
         """The id and the version of each installation that reports on a day."""
-        source = random.Random(self.seed * 1000 + day)  # noqa: S311
+        source = random.Random(self.seed * 1000 + day)  # noqa: S311  as above
         for each in self.installations:
             if each.born <= day < each.gone and source.random() >= SILENT:
                 yield each.id, self.version(each, day)
@@ -84,7 +84,7 @@ class Fleet:
 
     def ci(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
         """The reports of machines that are made for a test on a day and thrown away."""
-        source = random.Random(f"{self.seed} {day}")  # noqa: S311
+        source = random.Random(f"{self.seed} {day}")  # noqa: S311  as above
         newest = [name for at, name in self.published if at <= day][-1]
         for _ in range(round(self.size * CI)):
             yield _id(source), {"app": newest, "image": None, "arch": "x86_64-linux"}

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from collector import answers, folding
 from collector.answers import PERCENT
-from collector.cache import Choice, Totals, records
+from collector.cache import Choice, TallyCache, Totals, records
 from collector.conf import DAY, MAX_LISTED, MAX_NAMES, conf
 from collector.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
 from collector.filters import NO_FILTERS, Filters, select
@@ -49,7 +49,7 @@ class Snapshot:
     now: float
     rules: Rules
     memo: Memo = field(default_factory=Memo)  # of this snapshot
-    past: Memo = field(default_factory=Memo)  # of the history alone; see `before`
+    past: Memo = field(default_factory=Memo)  # of the history alone; see `followed_by`
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` returns, made once for this snapshot."""
@@ -67,8 +67,8 @@ class Snapshot:
             return self.totals.size
         return sum(size for _, size in select(self.totals.values, filters, self.rules))
 
-    def before(self, later: "Snapshot") -> "Snapshot":
-        """A later snapshot; it goes on with what was made of the history, if that is the same."""
+    def followed_by(self, later: "Snapshot") -> "Snapshot":
+        """The later snapshot, with what was made of the history already, if that is the same."""
         mine, other = (
             (taken.totals_of, taken.history, taken.since, taken.rules) for taken in (self, later)
         )
@@ -89,17 +89,16 @@ def snapshot() -> Snapshot:
     global _latest  # noqa: PLW0603  the one memory of the last snapshot
     cache, now, rules = records(), time.time(), rules_in_force()
     with _taking:
-        state = _state()
+        state = _state(cache, now, rules)
         if _latest is None or _latest[0] != state:
             taken = Snapshot(cache.totals(), cache.totals, cache.history(), cache.since, now, rules)
-            _latest = (state, _latest[1].before(taken) if _latest else taken)
+            _latest = (state, _latest[1].followed_by(taken) if _latest else taken)
         return _latest[1]
 
 
-def _state() -> Hashable:
+def _state(cache: TallyCache, now: float, rules: Rules) -> Hashable:
     """What a snapshot depends on."""
-    cache, rules = records(), rules_in_force()
-    return id(cache), cache.changes(), time.time() // DAY, rules.min_group, str(rules.hide)
+    return id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide)
 
 
 def let_go() -> None:
@@ -107,9 +106,10 @@ def let_go() -> None:
 
     The next question would replace it; this is for a server that nobody asks.
     """
-    global _latest  # noqa: PLW0603
+    global _latest  # noqa: PLW0603  as in `snapshot`
+    cache, now, rules = records(), time.time(), rules_in_force()
     with _taking:
-        if _latest is not None and _latest[0] != _state():
+        if _latest is not None and _latest[0] != _state(cache, now, rules):
             _latest = None
             folding.forget()
 

@@ -86,13 +86,13 @@ class Slot:
 
     def _close(self, why: list[Demand]) -> list[Demand]:
         if self.connection is not None:
-            self.connection.disconnect()  # type: ignore[no-untyped-call]
+            self.connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py left it so
             self.connection = None
         return why
 
     def _ask(self, connection: Connection, command: bytes) -> Any:
         try:
-            connection.send_packed_command([command])  # type: ignore[no-untyped-call]
+            connection.send_packed_command([command])  # type: ignore[no-untyped-call]  # likewise
             return connection.read_response()
         except ReadOnlyError:  # after a failover, the name leads elsewhere
             self._close([])

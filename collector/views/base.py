@@ -65,7 +65,7 @@ class Endpoint(View):
         return bodiless(request, response)
 
     # Nothing here has a session to abuse. This is what Django's csrf_exempt does, without its call.
-    dispatch.csrf_exempt = True  # type: ignore[attr-defined]
+    dispatch.csrf_exempt = True  # type: ignore[attr-defined]  # Django looks for it there
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any

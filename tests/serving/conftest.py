@@ -64,8 +64,12 @@ class Server:
 
     def wait_for(self, text):
         """Wait until this text was printed."""
+        return self.wait_until(lambda: text in self.output)
+
+    def wait_until(self, condition):
+        """Wait until a condition is true."""
         until = time.monotonic() + START_TIMEOUT
-        while text not in self.output:
+        while not condition():
             assert time.monotonic() < until, self.output
             time.sleep(0.01)  # between two looks, not instead of one
         return self

@@ -40,8 +40,7 @@ def storm(server):
     with ThreadPoolExecutor(CLIENTS) as clients:
         running = [clients.submit(go_on) for _ in range(CLIENTS)]
         try:
-            while not server.stats()["instances"] > 5 * CLIENTS:
-                pass
+            server.wait_until(lambda: server.stats()["instances"] > 5 * CLIENTS)
             yield came
         finally:
             over.set()
@@ -69,8 +68,7 @@ def test_a_restart_through_a_socket_that_stays_open_loses_no_connection(start):
         with storm(first) as came:
             first.stop(signal.SIGTERM)
             second = start(**handed).wait_until_ready()
-            while not second.stats()["instances"] > 5 * CLIENTS:
-                pass
+            second.wait_until(lambda: second.stats()["instances"] > 5 * CLIENTS)
         assert came["cut off"] == 0
         assert second.stats()["warming_up"] is True
 
@@ -93,8 +91,7 @@ def test_a_worker_that_is_killed_is_replaced_and_counts_anew(start):
     (killed,) = server.workers()
     os.kill(killed, signal.SIGKILL)
     server.wait_for("Booting worker")
-    while server.workers() in ([killed], []):
-        pass
+    server.wait_until(lambda: server.workers() not in ([killed], []))
     server.wait_until_ready()
     assert server.stats()["instances"] == 0
     assert server.stats()["warming_up"] is True

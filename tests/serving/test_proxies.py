@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-import time
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -16,6 +16,7 @@ class Proxy(Server):
 
     def __init__(self, command, port, **environ):
         self.port = port
+        self.output = ""  # what is printed comes at the end
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
@@ -25,14 +26,7 @@ class Proxy(Server):
         )
 
     def wait_until_ready(self):
-        until = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < until and self.process.poll() is None:
-            try:
-                assert self.request("GET", "/readyz").status == 200
-                return self
-            except ConnectionError:
-                time.sleep(0.01)  # between two tries, while it starts
-        raise AssertionError(self.end())
+        return self.answers("/readyz")
 
     def end(self):
         """End it; what it printed."""
@@ -41,37 +35,56 @@ class Proxy(Server):
         return output
 
 
+@contextmanager
+def in_front(behind, name, command, places, tmp_path):
+    """A proxy with its file of `deploy/`, in which some places are others here; ended after."""
+    text = (ROOT / "deploy" / name).read_text()
+    for place, here in places.items():
+        assert place in text
+        text = text.replace(place, here)
+    configuration = tmp_path / name
+    configuration.write_text(text)
+    proxy = Proxy([*command, configuration], behind.proxy_port, HOME=str(tmp_path))
+    proxy.behind = behind
+    try:
+        yield proxy.wait_until_ready()
+    finally:
+        proxy.printed = proxy.end()
+
+
 @pytest.fixture
-def nginx(start, tmp_path):
+def behind(start):
+    """The server behind, and a port for the proxy."""
+    server = start().wait_until_ready()
+    server.proxy_port = free_port()
+    return server
+
+
+@pytest.fixture
+def nginx(behind, tmp_path):
     needs("nginx", "nginx")
-    behind, port = start().wait_until_ready(), free_port()
-    text = (ROOT / "deploy" / "nginx.conf").read_text()
-    text = text.replace("listen 80 ", f"listen 127.0.0.1:{port} ")
-    text = text.replace("127.0.0.1:8000", behind.address)
-    text = text.replace("/dev/shm/nginx-headcount.pid", str(tmp_path / "nginx.pid"))
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(text)
-    command = ["nginx", "-p", tmp_path, "-c", configuration, "-g", "daemon off;"]
-    proxy = Proxy(command, port).wait_until_ready()
-    proxy.behind = behind
-    yield proxy
-    assert proxy.end() == ""
+    places = {
+        "listen 80 ": f"listen 127.0.0.1:{behind.proxy_port} ",
+        "127.0.0.1:8000": behind.address,
+        "/dev/shm/nginx-headcount.pid": str(tmp_path / "nginx.pid"),
+    }
+    command = ["nginx", "-p", tmp_path, "-g", "daemon off;", "-c"]
+    with in_front(behind, "nginx.conf", command, places, tmp_path) as proxy:
+        yield proxy
+    assert proxy.printed == ""
 
 
 @pytest.fixture
-def caddy(start, tmp_path):
+def caddy(behind, tmp_path):
     needs("caddy", "caddy")
-    behind, port = start().wait_until_ready(), free_port()
-    text = (ROOT / "deploy" / "Caddyfile").read_text()
-    text = text.replace("{$DOMAIN:localhost} {", f"http://127.0.0.1:{port} {{")
-    text = text.replace("headcount:9292", behind.address)
-    configuration = tmp_path / "Caddyfile"
-    configuration.write_text(text)
-    command = ["caddy", "run", "--adapter", "caddyfile", "--config", configuration]
-    proxy = Proxy(command, port, HOME=str(tmp_path)).wait_until_ready()
-    proxy.behind = behind
-    yield proxy
-    assert "127.0.0" not in proxy.end()
+    places = {
+        "{$DOMAIN:localhost} {": f"http://127.0.0.1:{behind.proxy_port} {{",
+        "headcount:9292": behind.address,
+    }
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config"]
+    with in_front(behind, "Caddyfile", command, places, tmp_path) as proxy:
+        yield proxy
+    assert "127.0.0" not in proxy.printed
 
 
 def report():
