@@ -20,6 +20,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
+# A shell has what it runs in the background ignore this signal, and then every server would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Runs a command with a listening socket as systemd hands it over, sd_listen_fds(3).
 HAND_OVER = 'exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
 
