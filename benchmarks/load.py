@@ -1,7 +1,9 @@
 """A load generator: many requests, some at once, a connection for each, every status checked."""
 
 import resource
+import select
 from collections.abc import Iterable
+from socket import socket as plain_socket
 
 import gevent
 from gevent import socket
@@ -38,6 +40,42 @@ def send(port: int, requests: Iterable[bytes], status: int, at_once: int = 1) ->
         awake.kill()
 
 
+def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
+    """Do as `send`, and sleep while nothing was answered: 60 us of CPU a request, not a processor.
+
+    For rates of more than one process, which need the processor themselves.
+    Raises RuntimeError for an answer that has another status, or none within TIMEOUT seconds.
+    """
+    rest = iter(requests)
+    answers: dict[int, tuple[plain_socket, bytearray]] = {}
+    with select.epoll() as poll:
+
+        def begin() -> None:
+            for request in rest:
+                connection = plain_socket()
+                connection.connect(("127.0.0.1", port))
+                connection.sendall(request)
+                answers[connection.fileno()] = connection, bytearray()
+                poll.register(connection, select.EPOLLIN)
+                return
+
+        for _ in range(at_once):
+            begin()
+        while answers:
+            ready = poll.poll(TIMEOUT)
+            if not ready:
+                raise RuntimeError(f"nothing was answered within {TIMEOUT} s")
+            for number, _ in ready:
+                connection, answer = answers[number]
+                received = connection.recv(65_536)
+                answer += received
+                if not received:
+                    check(answer, status)
+                    del answers[number]
+                    connection.close()
+                    begin()
+
+
 def stay_awake() -> None:
     """Keep this process from sleeping while it waits for answers.
 
@@ -62,6 +100,11 @@ def ask(port: int, request: bytes, *statuses: int) -> bytes:
         connection.sendall(request)
         while received := connection.recv(65_536):
             answer += received
+    return check(answer, *statuses)
+
+
+def check(answer: bytearray, *statuses: int) -> bytes:
+    """The body of an answer. Raises RuntimeError if it has any other status."""
     head, _, body = answer.partition(b"\r\n\r\n")
     if head.split(b" ", 2)[1:2] not in [[b"%d" % status] for status in statuses]:
         raise RuntimeError(f"expected {statuses}, got {answer[:500]!r}")

@@ -29,6 +29,7 @@ class Server:
         self.ready = ready
         self.environment = environment
         self.port = free_port()
+        self.beside: list[psutil.Process] = []  # processes whose CPU counts too
 
     def __enter__(self) -> Self:
         self.start()
@@ -80,7 +81,7 @@ class Server:
 
     def cpu(self) -> float:
         """CPU seconds that all processes of the server have used, in the kernel too."""
-        times = [process.cpu_times() for process in self._tree()]
+        times = [process.cpu_times() for process in self._tree() + self.beside]
         return sum(time.user + time.system for time in times)
 
     def resident(self) -> int:

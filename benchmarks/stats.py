@@ -73,7 +73,7 @@ def show(shape: str, servers: dict[Server, int], options) -> float:
 def one_round(
     server: Server,
     requests: int,
-    seed: int,
+    seed: object,
     distinct: int = DISTINCT,
     path: str = "/stats",
     status: int = 200,
