@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from django.test import override_settings
 
-from collector.cache import Totals, Unavailable
+from collector.cache import TooManyValues, Totals, Unavailable
 from collector.cache.client import client
 from collector.cache.redis import RedisCache
 from tests.cache.tally_contract import DAY, KEYS, TallyContract, in_any_order
@@ -162,6 +162,16 @@ class TestRedisCache(TallyContract):
         one, other = self.limited(MAX_ENTRIES=1), self.limited(MAX_ENTRIES=1)
         one.set("a", "red")
         assert other.set_many({"b": "red", "a": "blue"}) == ["b"]
+
+    def test_distinct_values_are_limited_for_all(self, cache):
+        one, other = self.limited(MAX_VALUES=1), self.limited(MAX_VALUES=1)
+        one.set("a", "red")
+        with pytest.raises(TooManyValues):
+            other.set("b", "blue")
+        other.set_many({"b": "red", "c": None})
+        one.delete("a")
+        other.set("b", "blue")
+        assert one.get_many("abc") == {"b": "blue", "c": None}
 
     def test_objects_share_a_client_and_a_child_has_its_own(self, cache):
         cache.set("a", "red")

@@ -13,19 +13,34 @@ from http.client import HTTPException
 
 import psutil
 import pytest
+import trustme
 
+from collector.cache.client import CONNECTIONS
 from tests.redis_server import RedisServer
+from tests.serving.conftest import free_port
 
 SECRET = secrets.token_urlsafe(40)
 LATEST = 2  # seconds for a refusal
 
 
 @pytest.fixture
-def store():
-    server = RedisServer()
-    yield server
-    server.thaw()
-    server.stop()
+def store_with():
+    """Start stores with options; they end with the test."""
+    stores = []
+
+    def begin(*options):
+        stores.append(RedisServer(*map(str, options)))
+        return stores[-1]
+
+    yield begin
+    for server in stores:
+        server.thaw()
+        server.stop()
+
+
+@pytest.fixture
+def store(store_with):
+    return store_with()
 
 
 @pytest.fixture
@@ -71,6 +86,25 @@ def test_workers_come_and_go_and_nothing_is_forgotten(begin, store):
     assert server.stats()["instances"] == 1
     server.stop()
     assert begin().wait_until_ready().stats()["instances"] == 1
+
+
+def test_a_worker_has_one_client_however_many_report(begin, store):
+    server = begin("--workers", "2").wait_until_ready()
+    for n in range(100):  # one after the other
+        server.post(report(n))
+    assert connections(store) <= 4
+    threads = [threading.Thread(target=server.post, args=[report(n)]) for n in range(200)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert connections(store) <= 2 * CONNECTIONS
+    assert server.stats()["instances"] == 200
+
+
+def connections(store):
+    """How many others than this test are connected."""
+    return len(store.client.client_list()) - 1
 
 
 def test_after_a_storm_in_which_workers_are_killed_the_tally_is_a_recount(begin, store):
@@ -303,9 +337,9 @@ def test_a_store_without_a_secret_stops_the_start(start, store):
 # Ways to reach it
 
 
-def test_a_password_and_a_socket(start, store, tmp_path):
+def test_a_password_and_a_socket(start, store_with, tmp_path):
     where = tmp_path / "store.sock"
-    locked = RedisServer("--unixsocket", str(where), "--unixsocketperm", "700")
+    locked = store_with("--unixsocket", where, "--unixsocketperm", 700)
     locked.client.config_set("requirepass", "hunter2")
     for url in (f"unix://:hunter2@{where}?db=1", f"redis://:hunter2@127.0.0.1:{locked.port}/1"):
         server = start(REDIS_URL=url, SECRET_KEY=SECRET).wait_until_ready()
@@ -317,4 +351,27 @@ def test_a_password_and_a_socket(start, store, tmp_path):
     server.answers("/healthz")
     assert server.post(report(1)).status == 503
     assert "AuthenticationError" in server.output
-    locked.stop()
+
+
+def test_tls_to_one_whose_certificate_is_trusted_and_to_no_other(start, store_with, tmp_path):
+    authority, certificate = tmp_path / "authority.pem", tmp_path / "certificate.pem"
+    made = trustme.CA()
+    made.cert_pem.write_to_path(authority)
+    made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    port = free_port()
+    options = ("--tls-port", port, "--tls-auth-clients", "no", "--tls-ca-cert-file", authority)
+    files = ("--tls-cert-file", certificate, "--tls-key-file", certificate)
+    locked = store_with(*options, *files)
+    url = f"rediss://127.0.0.1:{port}/0"
+    for trusting in (
+        {"REDIS_URL": f"{url}?ssl_ca_certs={authority}"},
+        {"REDIS_URL": url, "SSL_CERT_FILE": str(authority)},
+    ):
+        server = start(SECRET_KEY=SECRET, **trusting).wait_until_ready()
+        assert server.post(report(1)).status == 201
+        assert server.stats()["instances"] == 1
+        server.stop()
+    server = start(REDIS_URL=url, SECRET_KEY=SECRET).wait_for("Booting worker")
+    server.answers("/healthz")
+    assert_takes_no_reports(server)
+    assert locked.client.dbsize() > 0  # what the others reported
