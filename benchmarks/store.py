@@ -90,14 +90,16 @@ def store() -> Iterator[tuple[psutil.Popen, str]]:
     ) as process:
         url = f"redis://127.0.0.1:{port}/0"
         until = time.monotonic() + READY_WITHIN
-        while time.monotonic() < until:
-            try:
-                Redis.from_url(url).ping()
-                break
-            except Broken:
-                time.sleep(0.01)  # between two tries, while redis-server starts
-        yield process, url
-        process.terminate()
+        try:
+            while time.monotonic() < until:
+                try:
+                    Redis.from_url(url).ping()
+                    break
+                except Broken:
+                    time.sleep(0.01)  # between two tries, while redis-server starts
+            yield process, url
+        finally:
+            process.terminate()
 
 
 @contextmanager

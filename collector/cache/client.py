@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
+from threading import Semaphore
 from typing import Any, TypeVar
 
 from redis import Connection, ConnectionPool
@@ -115,9 +115,8 @@ class Client:
             retry=Retry(NoBackoff(), 0),
             protocol=2,
         )
-        self.slots: SimpleQueue[Slot] = SimpleQueue()
-        for _ in range(CONNECTIONS):
-            self.slots.put(Slot(pool, unchecked))
+        self.slots = [Slot(pool, unchecked) for _ in range(CONNECTIONS)]
+        self.free = Semaphore(CONNECTIONS)
         self.away_until = 0.0
         self.told = ""
 
@@ -137,17 +136,18 @@ class Client:
         return self._with_slot(Slot.unmet)
 
     def _with_slot(self, use: Callable[[Slot], T]) -> T:
-        slot = self.slots.get()
-        try:
-            if time.monotonic() < self.away_until:
-                raise Unavailable("the store did not answer a moment ago")
-            return use(slot)
-        except NoScriptError:
-            raise
-        except (RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-        finally:
-            self.slots.put(slot)
+        with self.free:
+            slot = self.slots.pop()  # the last one used: no more are opened than are needed at once
+            try:
+                if time.monotonic() < self.away_until:
+                    raise Unavailable("the store did not answer a moment ago")
+                return use(slot)
+            except NoScriptError:
+                raise
+            except (RedisError, OSError) as error:
+                raise self._unavailable(error) from error
+            finally:
+                self.slots.append(slot)
 
     def _unavailable(self, error: Exception) -> Unavailable:
         """Log what is wrong once, and ask no more for a moment if nobody answered."""
