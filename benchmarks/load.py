@@ -2,6 +2,7 @@
 
 import resource
 import select
+import time
 from collections.abc import Iterable
 from socket import socket as plain_socket
 
@@ -10,6 +11,7 @@ from gevent import socket
 from gevent.pool import Pool
 
 TIMEOUT = 30  # seconds for one request
+PAUSE = 0.01  # seconds between two looks of `saturate` at what was answered
 
 
 def report(body: bytes) -> bytes:
@@ -41,9 +43,10 @@ def send(port: int, requests: Iterable[bytes], status: int, at_once: int = 1) ->
 
 
 def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
-    """Do as `send`, and sleep while nothing was answered: 60 us of CPU a request, not a processor.
+    """Do as `send`, with 60 us of CPU a request, and in bursts: for more than one process.
 
-    For rates of more than one process, which need the processor themselves.
+    They need the processors themselves. One that woke for each answer would take a processor from
+    a worker each time, which costs that more than the turn itself.
     Raises RuntimeError for an answer that has another status, or none within TIMEOUT seconds.
     """
     rest = iter(requests)
@@ -62,6 +65,7 @@ def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) ->
         for _ in range(at_once):
             begin()
         while answers:
+            time.sleep(PAUSE)
             ready = poll.poll(TIMEOUT)
             if not ready:
                 raise RuntimeError(f"nothing was answered within {TIMEOUT} s")

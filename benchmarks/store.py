@@ -51,7 +51,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--requests", type=int, default=4000, help="of a kind in a round")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--at-once", type=int, default=32)
+    parser.add_argument("--at-once", type=int, default=200)
     options = parser.parse_args()
     use_django()
     rounds = []
