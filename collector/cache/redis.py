@@ -9,7 +9,7 @@ Every operation is one run of `store.lua`: one round trip, whole or not at all. 
   period, so that its closing tally is exact whoever comes first in the next.
 - `closed`, the periods that are over; `history:{start}`, what SUMMARY made of each. Until someone
   asked, `values:{start}`, `counts:{start}` and `ends:{start}`.
-- `meta`: since when is counted, the period, the number of changes.
+- `meta`: since when is counted, the period, how many are kept, the number of changes.
 
 Every key has an expiry, so nothing stays when nobody comes any more.
 """

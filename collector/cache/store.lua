@@ -186,17 +186,29 @@ local function begin(changes)
   call('HSET', META, 'turned', changes, 'named', changes)
 end
 
+-- HISTORY is another: what is closed is kept for as long as if it always had been.
+local function keep_days()
+  call('HSET', META, 'turned', change(), 'kept', kept)
+  forget_days('-inf', '(' .. text(start(now) - kept * period))
+  for _, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
+    for _, key in ipairs({history(day), unpack(raw(day))}) do
+      call('PEXPIREAT', key, milliseconds(day + (kept + 1) * period))
+    end
+  end
+end
+
 local live  -- the expiries after `expire`, the earliest first
 
 -- Bring everything to the present.
 local function expire()
-  local was, began, since = unpack(call('HMGET', META, 'period', 'began', 'since'))
+  local was, began, since, told = unpack(call('HMGET', META, 'period', 'began', 'since', 'kept'))
   if not since then
     -- No number that an earlier store, now lost, has told.
     begin(string.format('%.0f', now * 1000000))
   elseif now < since - SLACK then
     call('HSET', META, 'since', text(now))
   end
+  if period > 0 and told ~= ARGV[4] then keep_days() end
   if period > 0 and was ~= ARGV[3] then
     began = false
     call('HSET', META, 'period', ARGV[3], 'began', text(start(now)))

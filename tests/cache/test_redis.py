@@ -116,6 +116,25 @@ class TestRedisCache(TallyContract):
         assert closed[1][0] == Counter([("red", 1), ("blue", 1), (None, 1)])
         assert in_any_order(daily.totals()) == in_any_order(Totals.of(daily.tally()))
 
+    def test_another_length_of_the_history_holds_for_what_is_closed(self, clock, raw):
+        path = f"{__name__}.summary"
+        long, short, none = (
+            self.limited(GRANULARITY=DAY, HISTORY=kept, SUMMARY=path) for kept in (90, 2, 0)
+        )
+        for _ in range(5):
+            long.set("a", "red", 7 * DAY)
+            clock.shift(DAY)
+        assert len(long.history()) == 5
+        assert len(short.history()) == 2
+        assert none.history() == {}
+        assert [key for key in raw.keys(none.prefix + "*") if b"history" in key] == []
+        short.set("a", "red", 7 * DAY)
+        clock.shift(DAY)
+        (day,) = short.history()
+        (kept,) = long.history()
+        assert kept == day
+        assert raw.pexpiretime(f"{long.prefix}history:{day}") == (day + 91 * DAY) * 1000
+
     def test_a_period_is_closed_once_whoever_comes(self, clock):
         every = [self.daily() for _ in range(4)]
         every[0].set("a", "red", 7 * DAY)
