@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache.base import TallyCache, Unavailable
+from collector.cache.base import TallyCache, Unavailable, Unusable
 from collector.conf import DAY, conf
 from collector.reports import COUNTED
 
@@ -104,10 +104,20 @@ def _store() -> Iterator[CheckMessage]:
         return
     try:
         unmet = backend.unmet(conf.cache)
+    except Unusable as error:
+        yield Error(
+            str(error),
+            hint="Write REDIS_URL as redis://:password@host:port/number, rediss:// for TLS, or as "
+            "unix://:password@/path; `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and "
+            "%40. Options are db, ssl_ca_certs, ssl_certfile and ssl_keyfile.",
+            id="collector.E020",
+        )
+        return
     except Unavailable as error:
         yield checks.Warning(
             f"The store is away: {error}.",
-            hint="Start it, or correct REDIS_URL. Nothing else needs to be started again.",
+            hint="Start it; nothing else needs to be started again. Or correct REDIS_URL, with its "
+            "password and files, and start this again.",
             id="collector.W020",
         )
         return

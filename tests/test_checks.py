@@ -98,9 +98,41 @@ def test_a_store_that_is_away_stops_nothing(settings):
     assert found() == ["collector.W020"]
 
 
-def test_a_store_that_is_not_looked_at(settings):
+def test_a_store_whose_options_are_not_looked_at_must_be_there(settings, redis_server):
+    redis_server.client.config_set("save", "60 1")
+    try:
+        settings.CACHES = store(redis_server.url, UNCHECKED=True)["CACHES"]
+        assert found() == []
+    finally:
+        redis_server.client.config_set("save", "")
     settings.CACHES = store(f"redis://127.0.0.1:{free_port()}/0", UNCHECKED=True)["CACHES"]
-    assert found() == []
+    assert found() == ["collector.W020"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter/2@127.0.0.1/0",
+        "redis://:hunter#2@127.0.0.1/0",
+        "redis://:hunter?2@127.0.0.1/0",
+        "redis://127.0.0.1:99999/0",
+        "redis://[::1/0",
+        "redis://127.0.0.1/abc",
+        "redis://127.0.0.1/0?socket_timeout=30",
+        "redis://127.0.0.1/0?protocol=3",
+        "redis://127.0.0.1/0?db=x",
+    ],
+)
+def test_a_url_that_leads_nowhere_is_found_and_not_quoted(settings, url):
+    settings.CACHES = store(url)["CACHES"]
+    (message,) = run_checks(tags=["collector"])
+    assert message.id == "collector.E020"
+    assert "hunter" not in str(message)
+
+
+def test_a_database_that_is_not_there_is_no_forbidden_configuration(settings, redis_server):
+    settings.CACHES = store(redis_server.url.replace("/0", "/99"))["CACHES"]
+    assert found() == ["collector.W020"]
 
 
 def test_a_store_without_its_client_is_found(settings, monkeypatch):

@@ -93,7 +93,7 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     ] = ""
     redis_unchecked: Annotated[
         bool,
-        Meta(description="Take a store that does not tell whether it writes to disk"),
+        Meta(description="Take a store without asking it whether it writes to disk"),
     ] = False
     secret_key: Annotated[
         str,

@@ -15,6 +15,7 @@ from collector.cache.base import (
     TooManyValues,
     Totals,
     Unavailable,
+    Unusable,
 )
 from collector.conf import conf
 
@@ -27,6 +28,7 @@ __all__ = [
     "TooManyValues",
     "Totals",
     "Unavailable",
+    "Unusable",
     "records",
 ]
 

@@ -28,6 +28,10 @@ class Unavailable(Exception):
     """The store behind the cache cannot be reached or does not take writes."""
 
 
+class Unusable(Unavailable):
+    """What is said of the store leads nowhere; the text quotes nothing of it."""
+
+
 class Row(NamedTuple):
     """The number of live keys that share a value, an expiry and `renewed`.
 
@@ -151,7 +155,7 @@ class TallyCache(BaseCache):
 
     @classmethod
     def unmet(cls, entry: Mapping[str, Any]) -> list[Demand]:
-        """What a store of this entry of CACHES would break; raises Unavailable."""
+        """What a store of this entry of CACHES would break; raises Unavailable or Unusable."""
         return []
 
     def probe(self) -> None:

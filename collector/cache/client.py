@@ -14,11 +14,13 @@ from functools import cache
 from pathlib import Path
 from threading import Semaphore
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 from redis import Connection, ConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import (
+    NoPermissionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
@@ -27,7 +29,7 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
-from collector.cache.base import Unavailable
+from collector.cache.base import Unavailable, Unusable
 from collector.cache.demands import DEMANDS, FORBIDDEN, Demand
 
 SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
@@ -35,6 +37,7 @@ NAME = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()  # as EV
 TIMEOUT = 0.9  # seconds to connect, and to be answered
 CONNECTIONS = 32  # the server runs one script at a time, so more would only wait there
 WRITES = {b"put", b"probe"}  # what a store without memory, or a replica, refuses
+OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}  # that a URL may have
 PAUSE = 1  # seconds for which a store that did not answer is not asked again
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,56 +54,66 @@ class Slot:
         self.pool = pool
         self.unchecked = unchecked
         self.connection: Connection | None = None
+        self.refusals = 0  # of the server, when its options were looked at
 
     def ask(self, command: bytes) -> Any:
         """Send a command and return its answer; anew, if the server closed the connection."""
         if self.connection is not None:
             with suppress(Broken):
                 return self._ask(self.connection, command)
+        self.look()
+        return self._ask(self._opened(), command)
+
+    def look(self) -> None:
+        """Raise Refused if the server would break a promise."""
         if problems := self.unmet():
             raise Refused(" ".join(f"{each.problem} {each.remedy}" for each in problems))
-        return self._ask(self._opened(), command)
 
     def unmet(self) -> list[Demand]:
         """The demands that the server does not meet; if it meets all, the connection is kept."""
-        if self.unchecked:
-            return []
-        self._close([])  # one that was kept may have been closed by the server meanwhile
-        connection = self._opened()
+        self.close()  # one that was kept may have been closed by the server meanwhile
+        problems: list[Demand] = []
         try:
-            told = {
-                option: self._ask(connection, packed(b"CONFIG", b"GET", option.encode()))
-                for option in (each.option for each in DEMANDS)
-            }
-        except ReadOnlyError:
-            raise
-        except ResponseError:
-            return self._close([FORBIDDEN])
-        problems = [each for each in DEMANDS if told[each.option][1:] != [each.value.encode()]]
-        return self._close(problems) if problems else []
+            if self.unchecked:
+                self._ask(self._opened(), packed(b"PING"))
+            else:
+                problems = [each for each in DEMANDS if not self._meets(each)]
+        except ResponseError as error:
+            self.close()
+            unknown = str(error).lower().startswith("unknown command")
+            if not unknown and not isinstance(error, NoPermissionError):
+                raise
+            problems = [FORBIDDEN]
+        if problems:
+            self.close()
+        return problems
+
+    def _meets(self, demand: Demand) -> bool:
+        told = self._ask(self._opened(), packed(b"CONFIG", b"GET", demand.option.encode()))
+        return bool(told[1:] == [demand.value.encode()])
 
     def _opened(self) -> Connection:
         if self.connection is None:
             self.connection = self.pool.connection_class(**self.pool.connection_kwargs)
         return self.connection
 
-    def _close(self, why: list[Demand]) -> list[Demand]:
+    def close(self) -> None:
+        """End the connection; the next one looks at the server's options first."""
         if self.connection is not None:
             self.connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py left it so
             self.connection = None
-        return why
 
     def _ask(self, connection: Connection, command: bytes) -> Any:
         try:
             connection.send_packed_command([command])  # type: ignore[no-untyped-call]  # likewise
             return connection.read_response()
         except ReadOnlyError:  # after a failover, the name leads elsewhere
-            self._close([])
+            self.close()
             raise
         except ResponseError:
             raise
         except BaseException:
-            self._close([])
+            self.close()
             raise
 
 
@@ -108,17 +121,12 @@ class Client:
     """Sends commands to one server, from any thread or greenlet; see `client`."""
 
     def __init__(self, url: str, unchecked: bool) -> None:
-        pool = ConnectionPool.from_url(
-            url,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            protocol=2,
-        )
+        pool = _pool(url)
         self.slots = [Slot(pool, unchecked) for _ in range(CONNECTIONS)]
         self.free = Semaphore(CONNECTIONS)
         self.away_until = 0.0
         self.told = ""
+        self.refusals = 0
 
     def run(self, *arguments: bytes) -> Any:
         """Run the script of the store; raises Unavailable."""
@@ -135,12 +143,19 @@ class Client:
         """What the server's configuration would break; raises Unavailable."""
         return self._with_slot(Slot.unmet)
 
+    def look(self) -> None:
+        """Raise Unavailable if the server would break a promise by now."""
+        self._with_slot(Slot.look)
+
     def _with_slot(self, use: Callable[[Slot], T]) -> T:
         with self.free:
             slot = self.slots.pop()  # the last one used: no more are opened than are needed at once
             try:
                 if time.monotonic() < self.away_until:
                     raise Unavailable("the store did not answer a moment ago")
+                if slot.refusals != self.refusals:
+                    slot.close()
+                    slot.refusals = self.refusals
                 return use(slot)
             except NoScriptError:
                 raise
@@ -153,11 +168,32 @@ class Client:
         """Log what is wrong once, and ask no more for a moment if nobody answered."""
         if isinstance(error, (Broken, Late, OSError, Refused)):
             self.away_until = time.monotonic() + PAUSE
+        if isinstance(error, Refused):
+            self.refusals += 1
         why = reason(error)
         if why != self.told:
             log.warning("The store takes no reports: %s", why)
             self.told = why
         return Unavailable(why)
+
+
+def _pool(url: str) -> ConnectionPool:
+    """What opens connections; raises Unusable. An option of the URL would win over ours."""
+    try:
+        parts = urlsplit(url)
+        unknown = parse_qs(parts.query).keys() - OPTIONS
+        number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
+        if unknown or (number and not number.isdecimal()):
+            raise ValueError
+        return ConnectionPool.from_url(
+            url,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            protocol=2,
+        )
+    except ValueError:
+        raise Unusable("The URL of the store cannot be used.") from None
 
 
 def packed(*command: bytes) -> bytes:
@@ -176,7 +212,7 @@ def reason(error: Exception) -> str:
 
 
 @cache
-def client(url: str, unchecked: bool = False) -> Client:
+def client(url: str, unchecked: bool) -> Client:
     """The client of this process for a server; `unchecked`: its configuration is not looked at."""
     return Client(url, unchecked)
 

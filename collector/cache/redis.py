@@ -14,8 +14,10 @@ Every operation is one run of `store.lua`: one round trip, whole or not at all. 
 Every key has an expiry, so nothing stays when nobody comes any more.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, NoReturn
 
@@ -33,7 +35,7 @@ from collector.cache.base import (
     Totals,
     Unavailable,
 )
-from collector.cache.client import client
+from collector.cache.client import Client, client
 from collector.cache.demands import Demand
 from collector.cache.pickled import sealed, unsealed
 from collector.fingerprint import fingerprint
@@ -61,6 +63,7 @@ class RedisCache(TallyCache):
         self.url = url
         self.unchecked = bool(params.get("OPTIONS", {}).get("UNCHECKED"))
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
+        self._history_secret = blake2b(self._secret, person=b"history").digest()
         whose = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
         self.prefix = f"headcount:{{{fingerprint()}:{whose}}}:"
         self._named: Names = (b"", {})
@@ -74,7 +77,8 @@ class RedisCache(TallyCache):
 
     @property
     def since(self) -> float:
-        return float(self._number("since"))
+        with _ours():
+            return _finite(self._number("since"))
 
     def add(
         self,
@@ -152,12 +156,13 @@ class RedisCache(TallyCache):
         known = self._named
         named, unknown, rows = self._run("tally", known[0])
         values = self._learn(known, named, unknown)
-        loaded = {name: self._unsealed(value) for name, value in values.items()}
-        return [
-            Row(loaded.get(b"%d" % (code // 2)), _expiry(expiry), bool(code % 2), size)
-            for expiry, codes in rows
-            for code, size in ((int(code), int(size)) for code, size in _pairs(codes))
-        ]
+        with _ours():
+            loaded = {name: self._unsealed(value) for name, value in values.items()}
+            return [
+                Row(loaded.get(b"%d" % (code // 2)), _expiry(expiry), bool(code % 2), size)
+                for expiry, codes in rows
+                for code, size in ((int(code), int(size)) for code, size in _pairs(codes))
+            ]
 
     def totals(self, choose: Choice | None = None) -> Totals:
         if choose:
@@ -167,22 +172,26 @@ class RedisCache(TallyCache):
         return self._totals(self._learn(known, named, unknown), counts, ends)
 
     def changes(self) -> int:
-        return int(self._number("changes"))
+        with _ours():
+            return int(self._number("changes"))
 
     def history(self) -> dict[int, Any]:
         told = self._told
         turned, days = self._run("history", told[0])
         if days is not None:
-            told = turned, {int(day): self._summary(day, *rest) for day, *rest in days}
+            with _ours():
+                told = turned, {int(day): self._summary(day, *rest) for day, *rest in days}
             self._told = told
         return dict(told[1])
 
     def free_expired(self) -> None:
-        """Set aside what is over, also when nobody asks for anything."""
+        """Set aside what is over, and look at the server's options, also when nobody asks."""
+        self._client().look()
         self._run("expire")
         self.history()
 
     def probe(self) -> None:
+        self._client().look()
         self._run("probe")
 
     def _number(self, what: str) -> Any:
@@ -195,10 +204,10 @@ class RedisCache(TallyCache):
     def _summary(self, day: bytes, made: bytes | None, sums: list[list[bytes]]) -> Any:
         """What SUMMARY made of a closing tally; if nobody has told it yet, it is made now."""
         if made is not None:
-            return self._unsealed(made)
+            return unsealed(made, self._history_secret)
         values, counts, ends = sums
         summary = self.summary(self._totals(dict(_pairs(values)), counts, ends), int(day))
-        self._run("summed", day, self._sealed(summary))
+        self._run("summed", day, sealed(summary, self._history_secret))
         return summary
 
     def _totals(
@@ -209,14 +218,15 @@ class RedisCache(TallyCache):
             for value in values.values()
         }
         shared = {name: self._loaded[value] for name, value in values.items()}
-        return Totals(
-            [(shared.get(name), int(size)) for name, size in _pairs(counts)],
-            [
-                (_expiry(expiry), renewed == b"1", int(size))
-                for end, size in _pairs(ends)
-                for expiry, _, renewed in [end.partition(b"|")]
-            ],
-        )
+        with _ours():
+            return Totals(
+                [(shared.get(name), int(size)) for name, size in _pairs(counts)],
+                [
+                    (_expiry(expiry), renewed == b"1", int(size))
+                    for end, size in _pairs(ends)
+                    for expiry, _, renewed in [end.partition(b"|")]
+                ],
+            )
 
     def _learn(self, known: Names, named: bytes, unknown: list[bytes] | None) -> dict[bytes, bytes]:
         """The live values by their ids, which are sent only if they are others than those known."""
@@ -247,15 +257,31 @@ class RedisCache(TallyCache):
         return b"" if value is None else sealed(value, self._secret)
 
     def _unsealed(self, content: bytes) -> Any:
-        try:
+        with _ours():
             return unsealed(content, self._secret) if content else None
-        except ValueError as error:
-            raise Unavailable("The store holds what is not ours.") from error
 
     def _run(self, what: str, *arguments: Any) -> Any:
         command = (1, self.prefix, what, repr(time.time()), self.granularity, self.kept, *arguments)
         as_bytes = [each if isinstance(each, bytes) else str(each).encode() for each in command]
-        return client(self.url, self.unchecked).run(*as_bytes)
+        return self._client().run(*as_bytes)
+
+    def _client(self) -> Client:
+        return client(self.url, self.unchecked)
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Whoever may write to the store can write what we did not: then its numbers are none."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise Unavailable("The store holds what is not ours.") from error
+
+
+def _finite(number: bytes) -> float:
+    if not math.isfinite(found := float(number)):
+        raise ValueError("no moment")
+    return found
 
 
 def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -272,4 +298,4 @@ def _name(expiry: float | None) -> str:
 
 
 def _expiry(name: bytes) -> float | None:
-    return None if name == b"inf" else float(name)
+    return None if name == b"inf" else _finite(name)

@@ -47,6 +47,18 @@ def test_a_server_that_would_write_to_disk_is_refused(redis_server, raw, caplog)
     assert len(caplog.records) == 1
 
 
+def test_a_server_that_would_write_to_disk_by_now_is_refused(redis_server, raw):
+    """Also on the connections that are open already."""
+    client = Client(redis_server.url, unchecked=False)
+    client.run(*PROBE)
+    raw.config_set("save", "60 1")
+    with pytest.raises(Unavailable, match="redis-cli CONFIG SET save ''"):
+        client.look()
+    client.away_until = 0
+    with pytest.raises(Unavailable, match="redis-cli CONFIG SET save ''"):
+        client.run(*PROBE)
+
+
 def test_what_is_told_once_is_taken_back(redis_server, raw, caplog):
     raw.config_set("save", "60 1")
     client = Client(redis_server.url, unchecked=False)

@@ -7,7 +7,6 @@ import pytest
 from django.test import override_settings
 
 from collector.cache import TooManyValues, Totals, Unavailable
-from collector.cache.client import client
 from collector.cache.redis import RedisCache
 from tests.cache.tally_contract import DAY, KEYS, TallyContract, in_any_order
 
@@ -92,6 +91,35 @@ class TestRedisCache(TallyContract):
             cache.get("a")
         with pytest.raises(Unavailable):
             self.make().totals()
+
+    @pytest.mark.parametrize(
+        ("key", "field", "text"),
+        [
+            ("meta", "since", "nan"),
+            ("meta", "since", "abc"),
+            ("counts", "1", "abc"),
+            ("ends", "abc|0", "1"),
+            ("ends", "nan|0", "1"),
+            ("ends", "1e999|0", "1"),
+        ],
+    )
+    def test_numbers_that_are_none_are_no_numbers(self, cache, raw, key, field, text):
+        cache.set("a", "red")
+        raw.hset(cache.prefix + key, field, text)
+        with pytest.raises(Unavailable):
+            [self.make().since, self.make().totals()]
+        raw.delete(*raw.keys(cache.prefix + "*"))  # `clear` would not take it either
+
+    def test_a_value_is_no_history(self, clock, raw):
+        daily = self.daily()
+        daily.set("a", "red", 7 * DAY)
+        clock.shift(DAY)
+        daily.set("b", "red", 7 * DAY)
+        (day,) = daily.history()
+        raw.set(f"{daily.prefix}history:{day}", raw.hget(daily.prefix + "values", "1"))
+        with pytest.raises(Unavailable):
+            self.daily().history()
+        daily.clear()
 
     # Time
 
@@ -194,10 +222,10 @@ class TestRedisCache(TallyContract):
 
     def test_objects_share_a_client_and_a_child_has_its_own(self, cache):
         cache.set("a", "red")
-        mine = client(self.location)
-        assert client(self.make().url) is mine
+        mine = cache._client()
+        assert self.make()._client() is mine
         if (child := os.fork()) == 0:
-            os._exit(0 if client(self.location) is not mine and cache.get("a") == "red" else 1)
+            os._exit(0 if cache._client() is not mine and cache.get("a") == "red" else 1)
         assert os.waitpid(child, 0)[1] == 0
         assert cache.get("a") == "red"
 

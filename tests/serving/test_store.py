@@ -239,6 +239,18 @@ def test_a_store_that_comes_back_and_would_write_to_disk_is_refused(begin, store
     assert_back(server)
 
 
+def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_path):
+    store = store_with("--dir", tmp_path)
+    server = start(REDIS_URL=store.url, SECRET_KEY=SECRET).wait_until_ready()
+    server.post(report(1))
+    store.client.config_set("save", "3600 1")
+    assert refused(server, "GET", "/readyz")
+    assert server.post(report(1)).status == 503
+    assert "redis-cli CONFIG SET save ''" in server.output
+    store.client.config_set("save", "")
+    assert_back(server)
+
+
 def assert_away(server):
     assert_takes_no_reports(server)
     assert refused(server, "GET", "/stats")
