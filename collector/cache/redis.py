@@ -185,7 +185,11 @@ class RedisCache(TallyCache):
         return dict(told[1])
 
     def free_expired(self) -> None:
-        """Set aside what is over, and look at the server's options, also when nobody asks."""
+        """Set aside what is over, and look at the server's options, also when nobody asks.
+
+        What this process knows of the values goes: some may have been forgotten meanwhile.
+        """
+        self._named, self._loaded = (b"", {}), {}
         self._client().look()
         self._run("expire")
         self.history()

@@ -110,6 +110,15 @@ class TestRedisCache(TallyContract):
             [self.make().since, self.make().totals()]
         raw.delete(*raw.keys(cache.prefix + "*"))  # `clear` would not take it either
 
+    def test_a_value_that_is_forgotten_is_no_longer_known(self, cache):
+        cache.set("a", "vermilion")
+        cache.totals()
+        self.make().delete("a")
+        assert "vermilion" in repr(vars(cache))
+        cache.free_expired()
+        assert "vermilion" not in repr(vars(cache))
+        assert cache.totals().size == 0
+
     def test_a_value_is_no_history(self, clock, raw):
         daily = self.daily()
         daily.set("a", "red", 7 * DAY)
