@@ -86,10 +86,10 @@ def send(server, source, text):
     """Send what there is and read the answer to its end; the server may cut it short."""
     with server.connect(source) as connection:
         connection.sendall(text.encode("latin-1"))
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
-        except ConnectionResetError:
+        except OSError:  # reset, or not connected any more
             return b""
 
 
