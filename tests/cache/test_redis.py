@@ -23,9 +23,10 @@ class TestRedisCache(TallyContract):
 
     @pytest.fixture(autouse=True)
     def raw(self, redis_server):
-        """A client of the test's own, and two databases of the server as locations."""
+        """A client of the test's own, and two databases of the server, empty, as locations."""
         self.location = f"redis://127.0.0.1:{redis_server.port}/0"
         self.other_location = f"redis://127.0.0.1:{redis_server.port}/1"
+        redis_server.client.flushall()
         return redis_server.client
 
     def daily(self, **options):

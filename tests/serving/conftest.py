@@ -57,7 +57,7 @@ class Server:
             text=True,
         )
         self.output = ""
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self):

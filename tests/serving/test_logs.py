@@ -124,12 +124,13 @@ def printed(source):
     server = Server(*LOUD, "--bind", bound_to(source, port), port=port)
     server.wait_for("Booting worker")
     answers = {}
-    for name, text in (ANSWERED | MALFORMED).items():
-        answers[name] = send(server, source, text)
-        cut(server, source, text[: len(text) // 2])
-    began = server.output.index("Booting worker")
-    server.stop()
-    return answers, server.output[began:]
+    try:
+        for name, text in (ANSWERED | MALFORMED).items():
+            answers[name] = send(server, source, text)
+            cut(server, source, text[: len(text) // 2])
+    finally:
+        server.stop()
+    return answers, server.output[server.output.index("Booting worker") :]
 
 
 def test_nobody_is_in_the_lines(printed, source):
