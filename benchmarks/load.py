@@ -65,6 +65,8 @@ def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) ->
         for _ in range(at_once):
             begin()
         while answers:
+            # What is answered meanwhile is taken in one turn: a turn for each answer would push a
+            # worker off its processor each time.
             time.sleep(PAUSE)
             ready = poll.poll(TIMEOUT)
             if not ready:

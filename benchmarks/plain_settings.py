@@ -1,7 +1,8 @@
 """The deployment's settings, with a plain Django application in place of Headcount."""
 
-# Only ROOT_URLCONF and MIDDLEWARE differ: Django takes every other name as it is deployed.
-from tracking_site.settings import *  # noqa: F403  so all names are to be here
+# Only ROOT_URLCONF and MIDDLEWARE differ: every other name is taken as it is deployed,
+# whatever names there will be. Django reads settings from a module's names and has no other way.
+from tracking_site.settings import *  # noqa: F403  all of them, also those to come; see above
 from tracking_site.settings import MIDDLEWARE
 
 ROOT_URLCONF = "benchmarks.plain"

@@ -131,8 +131,9 @@ def behind_silent_clients(servers: list[Server], requests: int = 100) -> None:
         with ExitStack() as connections:
             for _ in range(SILENT):
                 connections.enter_context(socket.create_connection(("127.0.0.1", each.port)))
-            # A server takes connections after the kernel did, and none of the three tells when.
-            # With some still to be taken, the first requests would be timed for that too.
+            # Why this waits for a time and not for an event: a server takes connections after the
+            # kernel did, and none of the three tells when it has. With some still to be taken,
+            # the first requests below would be timed for that too.
             time.sleep(0.2)
             slow = [timed(each, request, 201) for request in sent]
         print(

@@ -65,7 +65,8 @@ class Server:
                 raise RuntimeError(f"{self.app} ended with {self.master.returncode}")
             if self._succeeds(method, path, body):
                 return
-            # Between two looks the processor is the server's, whose start is being waited for.
+            # The server starts on the same processors, and its start may be what is measured:
+            # to look without a pause would slow it. A server that starts sends no event.
             time.sleep(LOOK_EVERY)
         raise RuntimeError(f"{self.app} did not answer {path} within {READY_WITHIN} s")
 

@@ -98,7 +98,8 @@ def settle(condition) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise RuntimeError(f"the server did not settle within {SETTLED_WITHIN} s")
-        # Between two looks the processor is the server's, which closes thousands of connections.
+        # The server closes thousands of connections on the same processors and tells nobody when
+        # it is done: to look without a pause would slow it.
         time.sleep(0.05)
 
 

@@ -97,7 +97,8 @@ class Reporter:
                     self._plan()
                     self._state[ID] = str(self._new_id())
                 return self._id() is not None
-        except Exception as error:  # noqa: BLE001  the state is the host's: it may raise anything
+        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
+            # An application shows a page of settings here; a full disk must not turn it into a 500.
             self._say("Opting in failed: %s", error)
             return False
 
@@ -105,7 +106,8 @@ class Reporter:
         """Delete the id, then ask the server to forget it. True if it is deleted here."""
         try:
             known = self._delete()
-        except Exception as error:  # noqa: BLE001  so may it here; the host's page has to hear it
+        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
+            # False tells the page that the id is still there, so that it does not say otherwise.
             self._say("The id for usage reports could not be deleted: %s", error)
             return False
         if forget and _uuid(known):
@@ -120,7 +122,8 @@ class Reporter:
         """Send the report if it is time: call it as often as you like. Returns what came of it."""
         try:
             outcome, body = (OFF, None) if self._do_not_track() else self._claim()
-        except Exception as error:  # noqa: BLE001  so may it here; the host's work goes on
+        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
+            # This runs between the application's own jobs; a lost report must not end them.
             outcome, body = BROKEN, None
             if self._last != BROKEN:
                 self._say("No usage report: its state cannot be read or written: %s", error)
@@ -206,7 +209,8 @@ class Reporter:
             parts = urllib.parse.urlsplit(self.url)
             where = parts.path.rstrip("/") + path if path else parts.path or "/"
             status = self._sender(parts._replace(path=where).geturl(), body, self._deadline)
-        except Exception as error:  # noqa: BLE001  whatever a sender raises, only this report is lost
+        except Exception as error:  # noqa: BLE001  the host may bring a sender: what it raises is open
+            # Whatever kept the request from its answer, only this report is lost.
             self._say("The server for usage reports was not reached: %s", error)
             return None
         log.info("The server for usage reports answered %s.", status)
@@ -286,7 +290,9 @@ def _wait_for_lock(descriptor):
         except OSError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.01)  # between two tries: LOCK_NB does not wait, and to wait has no end
+            # A lock that waits by itself knows no deadline, and another process may hold it for
+            # ever. So it is tried without waiting, again and again until LOCK_WAIT is over.
+            time.sleep(0.01)
 
 
 def _uuid(value):
@@ -320,8 +326,9 @@ def post(url, body, deadline):
 
     Takes `deadline` seconds at most, also if the server sends a byte a second.
     """
-    # The URL is the host's own setting, and `_Exchange` opens http and https and no other scheme.
-    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  see above
+    # S310 warns of URLs such as file:///etc/passwd. This one is the host's own setting, and
+    # `_Exchange` opens http and https and no other scheme.
+    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  only http and https open
     exchange = _Exchange(request, deadline)
     worker = threading.Thread(target=exchange.run, name="usage-report", daemon=True)
     worker.start()
@@ -352,7 +359,8 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
             with opener.open(self._request, timeout=self._timeout) as response:
                 self.status = response.status
                 response.read1(ANSWER)
-        except Exception as error:  # noqa: BLE001  of any kind; `post` raises it in the thread that asked
+        except Exception as error:  # noqa: BLE001  nothing is swallowed: `post` raises it
+            # In a thread it would only be printed; `post` raises it where the caller can see it.
             self.failure = error
 
     def cut(self):

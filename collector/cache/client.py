@@ -38,6 +38,7 @@ TIMEOUT = 0.9  # seconds to connect, and to be answered
 CONNECTIONS = 32  # the server runs one script at a time, so more would only wait there
 WRITES = {b"put", b"probe"}  # what a store without memory, or a replica, refuses
 OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}  # that a URL may have
+PING = b"PING\r\n"
 PAUSE = 1  # seconds for which a store that did not answer is not asked again
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -60,9 +61,9 @@ class Slot:
         """Send a command and return its answer; anew, if the server closed the connection."""
         if self.connection is not None:
             with suppress(Broken):
-                return self._ask(self.connection, command)
+                return self._ask(command)
         self.look()
-        return self._ask(self._opened(), command)
+        return self._ask(command)
 
     def look(self) -> None:
         """Raise Refused if the server would break a promise."""
@@ -71,13 +72,12 @@ class Slot:
 
     def unmet(self) -> list[Demand]:
         """The demands that the server does not meet; if it meets all, the connection is kept."""
-        self.close()  # one that was kept may have been closed by the server meanwhile
-        problems: list[Demand] = []
         try:
-            if self.unchecked:
-                self._ask(self._opened(), packed(b"PING"))
-            else:
-                problems = [each for each in DEMANDS if not self._meets(each)]
+            if self.connection is not None:
+                with suppress(Broken):  # the server closed it: the next one is new
+                    self._ask(PING)
+            self._ask(PING)
+            problems = [each for each in DEMANDS if not self.unchecked and not self._meets(each)]
         except ResponseError as error:
             self.close()
             unknown = str(error).lower().startswith("unknown command")
@@ -89,13 +89,8 @@ class Slot:
         return problems
 
     def _meets(self, demand: Demand) -> bool:
-        told = self._ask(self._opened(), packed(b"CONFIG", b"GET", demand.option.encode()))
+        told = self._ask(packed(b"CONFIG", b"GET", demand.option.encode()))
         return bool(told[1:] == [demand.value.encode()])
-
-    def _opened(self) -> Connection:
-        if self.connection is None:
-            self.connection = self.pool.connection_class(**self.pool.connection_kwargs)
-        return self.connection
 
     def close(self) -> None:
         """End the connection; the next one looks at the server's options first."""
@@ -103,9 +98,12 @@ class Slot:
             self.connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py left it so
             self.connection = None
 
-    def _ask(self, connection: Connection, command: bytes) -> Any:
+    def _ask(self, command: bytes) -> Any:
+        if self.connection is None:
+            self.connection = self.pool.connection_class(**self.pool.connection_kwargs)
+        connection = self.connection
         try:
-            connection.send_packed_command([command])  # type: ignore[no-untyped-call]  # likewise
+            connection.send_packed_command([command])
             return connection.read_response()
         except ReadOnlyError:  # after a failover, the name leads elsewhere
             self.close()
@@ -134,7 +132,7 @@ class Client:
             answer = self._with_slot(lambda slot: slot.ask(packed(b"EVALSHA", NAME, *arguments)))
         except NoScriptError:
             answer = self._with_slot(lambda slot: slot.ask(packed(b"EVAL", SCRIPT, *arguments)))
-        if self.told and WRITES.intersection(arguments):
+        if self.told and arguments[2] in WRITES:
             log.warning("The store takes reports again.")
             self.told = ""
         return answer

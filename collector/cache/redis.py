@@ -46,6 +46,15 @@ DIGEST_SIZE = 14
 Names = tuple[bytes, dict[bytes, bytes]]  # the number of the change that made them, and values
 
 
+@contextmanager
+def _ours() -> Iterator[None]:
+    """Whoever may write to the store can write what we did not: then its numbers are none."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise Unavailable("The store holds what is not ours.") from error
+
+
 class RedisCache(TallyCache):
     """Keeps keys in the server whose URL is LOCATION.
 
@@ -76,9 +85,9 @@ class RedisCache(TallyCache):
         return client(entry["LOCATION"], unchecked).unmet()
 
     @property
+    @_ours()
     def since(self) -> float:
-        with _ours():
-            return _finite(self._number("since"))
+        return _finite(self._number("since"))
 
     def add(
         self,
@@ -152,17 +161,17 @@ class RedisCache(TallyCache):
         """Forget everything of ours, and nothing else that the server keeps."""
         self._run("clear")
 
+    @_ours()
     def tally(self) -> list[Row]:
         known = self._named
         named, unknown, rows = self._run("tally", known[0])
         values = self._learn(known, named, unknown)
-        with _ours():
-            loaded = {name: self._unsealed(value) for name, value in values.items()}
-            return [
-                Row(loaded.get(b"%d" % (code // 2)), _expiry(expiry), bool(code % 2), size)
-                for expiry, codes in rows
-                for code, size in ((int(code), int(size)) for code, size in _pairs(codes))
-            ]
+        loaded = {name: self._unsealed(value) for name, value in values.items()}
+        return [
+            Row(loaded.get(b"%d" % (code // 2)), _expiry(expiry), bool(code % 2), size)
+            for expiry, codes in rows
+            for code, size in ((int(code), int(size)) for code, size in _pairs(codes))
+        ]
 
     def totals(self, choose: Choice | None = None) -> Totals:
         if choose:
@@ -171,16 +180,16 @@ class RedisCache(TallyCache):
         named, unknown, counts, ends = self._run("totals", known[0])
         return self._totals(self._learn(known, named, unknown), counts, ends)
 
+    @_ours()
     def changes(self) -> int:
-        with _ours():
-            return int(self._number("changes"))
+        return int(self._number("changes"))
 
+    @_ours()
     def history(self) -> dict[int, Any]:
         told = self._told
         turned, days = self._run("history", told[0])
         if days is not None:
-            with _ours():
-                told = turned, {int(day): self._summary(day, *rest) for day, *rest in days}
+            told = turned, {int(day): self._summary(day, *rest) for day, *rest in days}
             self._told = told
         return dict(told[1])
 
@@ -214,6 +223,7 @@ class RedisCache(TallyCache):
         self._run("summed", day, sealed(summary, self._history_secret))
         return summary
 
+    @_ours()
     def _totals(
         self, values: Mapping[bytes, bytes], counts: list[bytes], ends: list[bytes]
     ) -> Totals:
@@ -222,15 +232,14 @@ class RedisCache(TallyCache):
             for value in values.values()
         }
         shared = {name: self._loaded[value] for name, value in values.items()}
-        with _ours():
-            return Totals(
-                [(shared.get(name), int(size)) for name, size in _pairs(counts)],
-                [
-                    (_expiry(expiry), renewed == b"1", int(size))
-                    for end, size in _pairs(ends)
-                    for expiry, _, renewed in [end.partition(b"|")]
-                ],
-            )
+        return Totals(
+            [(shared.get(name), int(size)) for name, size in _pairs(counts)],
+            [
+                (_expiry(expiry), renewed == b"1", int(size))
+                for end, size in _pairs(ends)
+                for expiry, _, renewed in [end.partition(b"|")]
+            ],
+        )
 
     def _learn(self, known: Names, named: bytes, unknown: list[bytes] | None) -> dict[bytes, bytes]:
         """The live values by their ids, which are sent only if they are others than those known."""
@@ -260,9 +269,9 @@ class RedisCache(TallyCache):
     def _sealed(self, value: Any) -> bytes:
         return b"" if value is None else sealed(value, self._secret)
 
+    @_ours()
     def _unsealed(self, content: bytes) -> Any:
-        with _ours():
-            return unsealed(content, self._secret) if content else None
+        return unsealed(content, self._secret) if content else None
 
     def _run(self, what: str, *arguments: Any) -> Any:
         command = (1, self.prefix, what, repr(time.time()), self.granularity, self.kept, *arguments)
@@ -271,15 +280,6 @@ class RedisCache(TallyCache):
 
     def _client(self) -> Client:
         return client(self.url, self.unchecked)
-
-
-@contextmanager
-def _ours() -> Iterator[None]:
-    """Whoever may write to the store can write what we did not: then its numbers are none."""
-    try:
-        yield
-    except (ValueError, OverflowError) as error:
-        raise Unavailable("The store holds what is not ours.") from error
 
 
 def _finite(number: bytes) -> float:

@@ -59,6 +59,17 @@ def test_a_server_that_would_write_to_disk_by_now_is_refused(redis_server, raw):
         client.run(*PROBE)
 
 
+def test_to_look_takes_no_new_connection_and_heals_a_closed_one(redis_server, raw):
+    client = Client(redis_server.url, unchecked=False)
+    client.look()
+    before = raw.info("stats")["total_connections_received"]
+    for _ in range(9):
+        client.look()
+    assert raw.info("stats")["total_connections_received"] == before
+    raw.client_kill_filter(_type="normal", skipme=True)
+    client.look()
+
+
 def test_what_is_told_once_is_taken_back(redis_server, raw, caplog):
     raw.config_set("save", "60 1")
     client = Client(redis_server.url, unchecked=False)
