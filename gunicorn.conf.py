@@ -5,6 +5,7 @@ Facts here are of gunicorn 27 with gevent 26; check them again when a version ch
 
 import gc
 import logging
+import os
 import resource
 import socket
 import time
@@ -16,8 +17,12 @@ from weakref import WeakSet
 import gevent
 from gunicorn.errors import AppImportError, HaltServer
 
-from collector.entry import CONNECTIONS
+from collector.conf import CONNECTIONS
 from tracking_site.logs import DiscreetLogger, note_failure, tell_untold
+
+# gevent inspects every live object when it patches the standard library, and so makes Django's lazy
+# settings load, which need this.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
 
 BODY_DEADLINE = 10  # seconds for a whole body
 BODY_ROOM = 16_384  # bytes read of a body that is refused; four times the largest report
@@ -166,8 +171,8 @@ def post_worker_init(worker):
 
 def keep_house(cache):
     """Give memory back also on a server that nobody visits, and tell what was not told yet."""
-    from collector import stats
     from collector.cache import Unavailable
+    from collector.numbers import stats
 
     while True:
         gevent.sleep(HOUSEKEEPING)

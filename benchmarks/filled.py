@@ -58,8 +58,8 @@ def kept(count: int, distinct: int) -> Iterator[tuple[str, dict[str, str | None]
 
 def main() -> None:
     """Print the milliseconds that new numbers take after a report, the median of REPEATS."""
-    from collector import stats
     from collector.cache import records
+    from collector.numbers import stats
 
     taken = []
     for _ in range(REPEATS):

@@ -25,8 +25,14 @@ from gevent.pool import Pool
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
 from benchmarks.servers import Server, headcount, plain
-from collector.conf import BASE_BYTES, CONNECTION_BYTES, INSTANCE_BYTES, MAX_VALUES, VALUE_BYTES
-from collector.entry import CONNECTIONS
+from collector.conf import (
+    BASE_BYTES,
+    CONNECTION_BYTES,
+    CONNECTIONS,
+    INSTANCE_BYTES,
+    MAX_VALUES,
+    VALUE_BYTES,
+)
 
 DAY = 86_400
 FLOOD_DAYS = 8

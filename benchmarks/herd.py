@@ -23,7 +23,7 @@ from gevent.pool import Pool
 from benchmarks import fleet, load
 from benchmarks.goals import arguments, verdict
 from benchmarks.servers import headcount, plain, use_django
-from collector.fleet import Fleet
+from simulation.fleet import Fleet
 
 SLOWEST = 10  # seconds
 TRIES = 10

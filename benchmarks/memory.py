@@ -1,7 +1,7 @@
 """Memory of an installation: growth of the resident set at a million, and what comes back.
 
 Each kind is measured in a fresh process, with random ids and 400 distinct versions, as
-`collector.reports.parse` returns them from reports. Beside the collector's cache, Django's own
+`collector.reports.parsing.parse` returns them. Beside the cache of the collector, Django's own
 LocMemCache keeps the same keys and values, with its limit raised.
 Goal: at most 110 bytes an installation.
 """
@@ -105,7 +105,7 @@ def our_cache(count: int):
 
 def fill(put: Callable, count: int, growth: "Growth | None" = None) -> float:
     """Put the reports of a fleet; the largest growth on the way, if that is asked for."""
-    from collector.reports import parse
+    from collector.reports.parsing import parse
 
     peak = 0.0
     for number, body in enumerate(fleet.reports(count, seed=0)):

@@ -115,8 +115,8 @@ def soak(name: str, installations: int, days: int) -> dict[str, Any]:
 def keep_house(name: str) -> None:
     """Do what Headcount's server does every minute."""
     if name == "headcount":
-        from collector import stats
         from collector.cache import records
+        from collector.numbers import stats
 
         records().free_expired()
         stats.let_go()

@@ -145,7 +145,7 @@ def filled(rounds: int) -> tuple[float, float]:
 def fill(url: str, count: int) -> int:
     """Put a fleet into a store; how many bytes it grew by."""
     from collector.cache.redis import RedisCache
-    from collector.entry import records_cache
+    from collector.conf import records_cache
 
     client = Redis.from_url(url)
     before = client.info("memory")["used_memory"]

@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from collector.cache.base import TallyCache, Unavailable, Unusable
 from collector.conf import DAY, conf
-from collector.reports import COUNTED
+from collector.reports.parsing import COUNTED
 
 TAG = "collector"
 REDIS_CACHE = "collector.cache.redis.RedisCache"
@@ -132,14 +132,14 @@ def _place(entry: Any) -> tuple[Any, Any]:
 def _listing() -> Iterator[CheckMessage]:
     if not isinstance(conf.min_group, int) or conf.min_group < 1:
         yield Error(
-            f"COLLECTOR_MIN_GROUP is {conf.min_group!r}.",
+            f"HEADCOUNT_MIN_GROUP is {conf.min_group!r}.",
             hint="Write a whole number, 1 or more.",
             id="collector.E005",
         )
     for field, pattern in conf.hide.items():
         if field not in COUNTED:
             yield Error(
-                f"COLLECTOR_HIDE names the field {field!r}, which is not counted.",
+                f"HEADCOUNT_HIDE names the field {field!r}, which is not counted.",
                 hint=f"Use {', '.join(COUNTED)}.",
                 id="collector.E006",
             )
@@ -147,7 +147,7 @@ def _listing() -> Iterator[CheckMessage]:
             re.compile(pattern)
         except re.error as error:
             yield Error(
-                f"COLLECTOR_HIDE has no regular expression for {field}: {error}.",
+                f"HEADCOUNT_HIDE has no regular expression for {field}: {error}.",
                 hint="Write one in Python's syntax, or leave it empty.",
                 id="collector.E007",
             )
@@ -165,19 +165,19 @@ def _disk() -> Iterator[CheckMessage]:
 def _texts() -> Iterator[CheckMessage]:
     if not conf.project_name:
         yield Error(
-            "COLLECTOR_PROJECT_NAME is empty.",
+            "HEADCOUNT_PROJECT_NAME is empty.",
             hint="Write the name of the software whose installations report.",
             id="collector.E008",
         )
     if not conf.public_url.startswith(("https://", "http://")):
         yield Error(
-            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}.",
+            f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}.",
             hint="Write a URL that begins with https:// or http://.",
             id="collector.E011",
         )
     if conf.docs_url and not conf.docs_url.startswith(("https://", "http://", "/")):
         yield Error(
-            f"COLLECTOR_DOCS_URL is {conf.docs_url!r}.",
+            f"HEADCOUNT_DOCS_URL is {conf.docs_url!r}.",
             hint="Write a URL that begins with https://, or leave it empty.",
             id="collector.E009",
         )
@@ -227,13 +227,13 @@ def _address() -> Iterator[CheckMessage]:
     url = urlsplit(conf.public_url)
     if url.hostname in ("127.0.0.1", "localhost", "::1"):
         yield checks.Warning(
-            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}: the docs tell people to report there.",
+            f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}: the docs tell people to report there.",
             hint="Write where this server is reached, in PUBLIC_URL.",
             id="collector.W015",
         )
     elif url.scheme != "https":
         yield checks.Warning(
-            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}: reports are sent in the clear.",
+            f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}: reports are sent in the clear.",
             hint="Have a proxy in front speak HTTPS, and write https:// in PUBLIC_URL.",
             id="collector.W016",
         )
@@ -241,7 +241,7 @@ def _address() -> Iterator[CheckMessage]:
     prefix = settings.FORCE_SCRIPT_NAME or ""
     if not url.path.rstrip("/").endswith(prefix):
         yield checks.Warning(
-            f"COLLECTOR_PUBLIC_URL is {conf.public_url!r}, without the prefix {prefix}.",
+            f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, without the prefix {prefix}.",
             hint="Write it with the prefix.",
             id="collector.W018",
         )

@@ -1,7 +1,7 @@
 """The settings of `collector`, typed, and its fixed limits.
 
 Settings are read when they are asked for, so `override_settings` works; `checks.py` validates
-them. How long and how many reports are kept is said by CACHES[COLLECTOR_CACHE] alone.
+them. How long and how many reports are kept is said by CACHES[HEADCOUNT_CACHE] alone.
 """
 
 from typing import Any
@@ -9,11 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from collector.entry import CONNECTIONS
-from collector.entry import DAY as DAY
-from collector.entry import MAX_ENTRIES as MAX_ENTRIES
-from collector.entry import MAX_VALUES as MAX_VALUES
-
+DAY = 24 * 60 * 60  # seconds
+MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwise
+CONNECTIONS = 2304  # at once, in the server of its own
+MAX_VALUES = 10_000  # distinct live values of a cache, likewise
 MAX_BODY = 4096  # bytes of a request's body
 MAX_LISTED = 200  # values of a breakdown that are listed by name
 MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
@@ -35,7 +34,7 @@ class Conf:
     @property
     def cache_alias(self) -> str:
         """The entry of Django's CACHES that holds the reports."""
-        return getattr(settings, "COLLECTOR_CACHE", "records")
+        return getattr(settings, "HEADCOUNT_CACHE", "records")
 
     @property
     def cache(self) -> dict[str, Any]:
@@ -82,33 +81,33 @@ class Conf:
     @property
     def project_name(self) -> str:
         """The software whose installations report."""
-        return getattr(settings, "COLLECTOR_PROJECT_NAME", "Manyfold")
+        return getattr(settings, "HEADCOUNT_PROJECT_NAME", "Manyfold")
 
     @property
     def revision(self) -> str:
         """The revision of the source code that runs, as who built it says."""
-        return getattr(settings, "COLLECTOR_REVISION", "")
+        return getattr(settings, "HEADCOUNT_REVISION", "")
 
     @property
     def public_url(self) -> str:
         """Where this server is reached, as the docs write it."""
-        url: str = getattr(settings, "COLLECTOR_PUBLIC_URL", "http://127.0.0.1:8000")
+        url: str = getattr(settings, "HEADCOUNT_PUBLIC_URL", "http://127.0.0.1:8000")
         return url.rstrip("/")
 
     @property
     def docs_url(self) -> str:
         """Where a browser that visits is sent; not set: to the docs served here."""
-        return getattr(settings, "COLLECTOR_DOCS_URL", "")
+        return getattr(settings, "HEADCOUNT_DOCS_URL", "")
 
     @property
     def min_group(self) -> int:
         """A value that fewer installations report is not listed by name."""
-        return getattr(settings, "COLLECTOR_MIN_GROUP", 1)
+        return getattr(settings, "HEADCOUNT_MIN_GROUP", 1)
 
     @property
     def hide(self) -> dict[str, str]:
         """By field, a regular expression; values in which it is found are not listed by name."""
-        return getattr(settings, "COLLECTOR_HIDE", {})
+        return getattr(settings, "HEADCOUNT_HIDE", {})
 
     def in_force(self) -> list[tuple[str, str, str]]:
         """Every setting: its name, its value as it is shown, and what it means."""
@@ -127,3 +126,28 @@ def _shown(value: Any) -> str:
 
 
 conf = Conf()
+
+
+def records_cache(
+    retention_days: int = 7,
+    max_instances: int = MAX_ENTRIES,
+    history_days: int = 90,
+    redis_url: str = "",
+    redis_unchecked: bool = False,
+) -> dict[str, Any]:
+    """An entry of CACHES that keeps reports in memory, or in the store at a URL."""
+    entry: dict[str, Any] = {
+        "BACKEND": "collector.cache.memory.MemoryCache",
+        "LOCATION": "records",
+        "TIMEOUT": retention_days * DAY,
+        "OPTIONS": {
+            "GRANULARITY": DAY,
+            "MAX_ENTRIES": max_instances,
+            "HISTORY": history_days,
+            "SUMMARY": "collector.numbers.history.closing",
+        },
+    }
+    if redis_url:
+        entry |= {"BACKEND": "collector.cache.redis.RedisCache", "LOCATION": redis_url}
+        entry["OPTIONS"]["UNCHECKED"] = redis_unchecked
+    return entry

@@ -5,28 +5,33 @@ The reference service also answers with a trailing slash, with `.json` and at `/
 
 from django.urls import path, re_path
 
-from collector import views
+from collector.docs.documents import Docs, OpenApi, Root
+from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
+from collector.views.dashboard import Dashboard
+from collector.views.exports import History, HistoryCsv, Metrics, Stats
+from collector.views.health import Healthz, Ready
+from collector.views.ingest import Forget
 
 urlpatterns = [
-    path("", views.Root.as_view(), name="collector-root"),
-    re_path("^(?:/)$", views.Root.as_view()),
-    path("forget", views.Forget.as_view(), name="collector-forget"),
-    path("stats", views.Stats.as_view(), name="collector-stats"),
-    re_path(r"^stats(?:/|\.json)$", views.Stats.as_view()),
-    path("stats/history", views.History.as_view(), name="collector-history"),
-    re_path(r"^stats/history(?:/|\.json)$", views.History.as_view()),
-    path("stats/history.csv", views.HistoryCsv.as_view(), name="collector-history-csv"),
-    path("badge", views.BadgeRedirect.as_view(), name="collector-badge"),
-    path("badge/", views.BadgeRedirect.as_view()),
-    path("badge.svg", views.BadgeSvg.as_view(), name="collector-badge-svg"),
-    path("badge.json", views.BadgeJson.as_view(), name="collector-badge-json"),
-    path("dashboard", views.Dashboard.as_view(), name="collector-dashboard"),
-    path("docs", views.Docs.as_view(), name="collector-docs"),
-    path("docs/", views.Docs.as_view()),
-    path("docs/clients", views.Docs.as_view(name="clients"), name="collector-clients"),
-    path("docs/api", views.Docs.as_view(name="api"), name="collector-api"),
-    path("openapi.json", views.OpenApi.as_view(), name="collector-openapi"),
-    path("metrics", views.Metrics.as_view(), name="collector-metrics"),
-    path("healthz", views.Health.as_view(), name="collector-healthz"),
-    path("readyz", views.Ready.as_view(), name="collector-readyz"),
+    path("", Root.as_view(), name="collector-root"),
+    re_path("^(?:/)$", Root.as_view()),
+    path("forget", Forget.as_view(), name="collector-forget"),
+    path("stats", Stats.as_view(), name="collector-stats"),
+    re_path(r"^stats(?:/|\.json)$", Stats.as_view()),
+    path("stats/history", History.as_view(), name="collector-history"),
+    re_path(r"^stats/history(?:/|\.json)$", History.as_view()),
+    path("stats/history.csv", HistoryCsv.as_view(), name="collector-history-csv"),
+    path("badge", BadgeRedirect.as_view(), name="collector-badge"),
+    path("badge/", BadgeRedirect.as_view()),
+    path("badge.svg", BadgeSvg.as_view(), name="collector-badge-svg"),
+    path("badge.json", BadgeJson.as_view(), name="collector-badge-json"),
+    path("dashboard", Dashboard.as_view(), name="collector-dashboard"),
+    path("docs", Docs.as_view(), name="collector-docs"),
+    path("docs/", Docs.as_view()),
+    path("docs/clients", Docs.as_view(name="clients"), name="collector-clients"),
+    path("docs/api", Docs.as_view(name="api"), name="collector-api"),
+    path("openapi.json", OpenApi.as_view(), name="collector-openapi"),
+    path("metrics", Metrics.as_view(), name="collector-metrics"),
+    path("healthz", Healthz.as_view(), name="collector-healthz"),
+    path("readyz", Ready.as_view(), name="collector-readyz"),
 ]

@@ -10,8 +10,10 @@ from django.test import Client
 from hypothesis import HealthCheck, settings
 
 from collector.cache import records
-from tests.redis_server import RedisServer
+from tests.servers import Server
+from tests.store.redis_server import RedisServer
 
+pytest.register_assert_rewrite("tests.unit.cache.contract", "tests.unit.cache.tally_contract")
 NOON = "2026-03-10T12:00:00Z"
 VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
 
@@ -41,7 +43,7 @@ def redis_server() -> Iterator[RedisServer]:
     """A real redis-server for all tests that do not break it."""
     server = RedisServer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("collector.cache.client.TIMEOUT", 30)  # a busy machine is no outage
+        patch.setattr("collector.cache.connection.TIMEOUT", 30)  # a busy machine is no outage
         yield server
     server.stop()
 
@@ -80,3 +82,25 @@ def stats(client: Client) -> Callable[..., Any]:
         return json.loads(response.content)
 
     return fetch
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Start servers with arguments of gunicorn's and an environment; they end with the test."""
+    servers = []
+
+    def begin(*arguments: Any, **options: Any) -> Server:
+        servers.append(Server(*arguments, **options))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """One server for a module's tests."""
+    running = Server().wait_until_ready()
+    yield running
+    running.stop()

@@ -2,10 +2,11 @@
 
 import os
 import secrets
+from importlib.util import find_spec
 
 from csp.constants import NONE, SELF
 
-from collector.entry import records_cache
+from collector.conf import records_cache
 from tracking_site import environment
 
 ENV = environment.read(os.environ)
@@ -18,6 +19,9 @@ DEBUG = False
 ALLOWED_HOSTS = ["*"]
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "collector"]
+# The demonstration is part of a checkout, and neither of the wheel nor of the image.
+if find_spec("simulation"):
+    INSTALLED_APPS.append("simulation")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -41,12 +45,12 @@ CACHES = {
     ),
 }
 
-COLLECTOR_PROJECT_NAME = ENV.project_name
-COLLECTOR_PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port or 8000}"
-COLLECTOR_DOCS_URL = ENV.docs_url
-COLLECTOR_REVISION = ENV.revision
-COLLECTOR_MIN_GROUP = ENV.min_group
-COLLECTOR_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
+HEADCOUNT_PROJECT_NAME = ENV.project_name
+HEADCOUNT_PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port or 8000}"
+HEADCOUNT_DOCS_URL = ENV.docs_url
+HEADCOUNT_REVISION = ENV.revision
+HEADCOUNT_MIN_GROUP = ENV.min_group
+HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 
 # Pages need our own styles and pictures, and nothing else: no script, no frame, no third party.
 CONTENT_SECURITY_POLICY = {

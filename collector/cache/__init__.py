@@ -44,7 +44,7 @@ def records() -> TallyCache:
 
 def _forget_object(*, setting: str, **kwargs: Any) -> None:
     """Follow `override_settings`, as Django's own `caches` does."""
-    if setting in ("CACHES", "COLLECTOR_CACHE"):
+    if setting in ("CACHES", "HEADCOUNT_CACHE"):
         records.cache_clear()
 
 

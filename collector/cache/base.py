@@ -10,7 +10,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LE
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from collector.cache.demands import Demand
+from collector.cache.server_requirements import Demand
 from collector.conf import MAX_ENTRIES, MAX_VALUES
 
 OPTIONS = {"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES", "HISTORY", "SUMMARY"}

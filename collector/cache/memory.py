@@ -27,7 +27,7 @@ from collector.cache.base import (
     TooManyValues,
     Totals,
 )
-from collector.cache.pickled import NONE, pickled
+from collector.cache.serialization import NONE, pickled
 
 # A bytes object of 15 takes 48 bytes of memory, one of 16 takes 64; 120 bits of a keyed digest
 # are far beyond chance (a million keys collide with probability 4e-25).

@@ -35,9 +35,9 @@ from collector.cache.base import (
     Totals,
     Unavailable,
 )
-from collector.cache.client import Client, client
-from collector.cache.demands import Demand
-from collector.cache.pickled import sealed, unsealed
+from collector.cache.connection import Client, client
+from collector.cache.serialization import sealed, unsealed
+from collector.cache.server_requirements import Demand
 from collector.fingerprint import fingerprint
 
 # Redis keeps a text of up to 14 bytes in 16, one of 15 in 24; 112 bits of a keyed digest are far

@@ -4,10 +4,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from collector import metrics, reports, stats
-from collector.answers import Receipt
 from collector.cache import TooManyValues, records
-from collector.views.base import Endpoint, answer, json_body
+from collector.numbers import stats
+from collector.numbers.answers import Receipt
+from collector.reports import parsing as reports
+from collector.views import metrics
+from collector.views.endpoint import Endpoint, answer, json_body
 
 
 class Ingest(Endpoint):

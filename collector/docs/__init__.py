@@ -1,0 +1,1 @@
+"""The docs, and the description of the API."""

@@ -1,0 +1,107 @@
+"""Nothing on disk: no process opens a regular file for writing, or makes or renames one."""
+
+import os
+import re
+import resource
+import signal
+
+import pytest
+
+from tests.servers import needs
+
+ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
+REPORT = {"id": ID, "version": {"app": "1", "sha": "x", "image": None, "arch": "arm"}}
+PAGES = (
+    "/",
+    "/docs",
+    "/stats",
+    "/stats?app=1",
+    "/badge",
+    "/badge.json",
+    "/healthz",
+    "/readyz",
+    "/static/collector/page.css",
+    "/nothing",
+)
+# What the promise exempts, and nothing else.
+EXEMPT = re.compile(
+    r"/dev/null"
+    r"|/dev/shm/wgunicorn-\w+"  # gunicorn's heartbeat, in memory
+    r"|.*/__pycache__(/[^/]+\.pyc[.\d]*)?"  # Python's own compiled modules
+)
+MAKING = "creat,mkdir,mkdirat,mknod,mknodat,link,linkat,symlink,symlinkat,rename,renameat,renameat2"
+OPENING = "open,openat,openat2"
+WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|APPEND|TRUNC|TMPFILE)")
+READ_ONLY = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-user")
+
+
+def use(server):
+    """Everything that a client can ask for, good and bad, a reload and the end."""
+    assert server.post(REPORT).status == 201
+    assert server.post({"id": "x"}).status == 400
+    assert server.post("x" * 5000).status == 413
+    assert server.post({"id": ID}, "/forget").status == 204
+    assert server.request("POST", "/", "x").status == 415
+    for page in PAGES:
+        for method in ("GET", "HEAD", "PUT"):
+            assert server.request(method, page).status < 500
+    with server.connect() as connection:
+        connection.sendall(b"garbage\r\n\r\n")
+        connection.recv(65536)
+
+
+def reload(server):
+    """Have the worker replaced."""
+    old = server.workers()
+    os.kill(server.master, signal.SIGHUP)
+    while set(old) & set(server.workers()):
+        server.request("GET", "/healthz")
+    assert server.post(REPORT).status == 201
+
+
+def written(trace):
+    """The paths that a trace shows as opened for writing, made or renamed."""
+    paths = []
+    for call, arguments in re.findall(r"^\d+ +(\w+)\((.*)", trace, re.MULTILINE):
+        if call not in OPENING.split(",") or WRITING.search(arguments):
+            paths += re.findall(r'"((?:[^"\\]|\\.)*)"', arguments)
+    return paths
+
+
+def test_a_write_is_seen_in_a_trace():
+    trace = (
+        '1 openat(AT_FDCWD, "/read", O_RDONLY|O_CLOEXEC) = 3\n'
+        '1 openat(AT_FDCWD, "/written", O_WRONLY|O_CREAT, 0666 <unfinished ...>\n'
+        '12  openat(AT_FDCWD, "/tmp", O_RDWR|O_TMPFILE, 0600) = 3\n'
+        '1 rename("/a", "/b") = 0\n'
+    )
+    assert written(trace) == ["/written", "/tmp", "/a", "/b"]
+
+
+def test_nothing_is_written(start, tmp_path):
+    needs("strace", "strace")
+    trace = tmp_path / "trace"
+    under = ("strace", "-f", "-qq", "-s", "4096", "-o", str(trace))
+    server = start(under=(*under, "-e", f"trace={OPENING},{MAKING}"))
+    server.wait_until_ready()
+    use(server)
+    reload(server)
+    server.stop()
+    seen = trace.read_text()
+    assert "page.css" in seen
+    assert [path for path in written(seen) if not EXEMPT.fullmatch(path)] == []
+
+
+def test_it_runs_where_nothing_can_be_written(start):
+    needs("bwrap", "bubblewrap")
+    server = start(under=READ_ONLY, HOME="/nonexistent", TMPDIR="/nonexistent")
+    server.wait_until_ready()
+    use(server)
+    reload(server)
+    assert "Traceback" not in server.output
+
+
+@pytest.mark.parametrize("process", ["master", "worker"])
+def test_no_crash_leaves_memory_on_disk(server, process):
+    pid = server.master if process == "master" else server.workers()[0]
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)

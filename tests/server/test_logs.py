@@ -1,0 +1,188 @@
+"""Nobody is in the logs, whatever arrives, at any level, with the access log turned on."""
+
+import errno
+import socket
+import struct
+
+import pytest
+
+ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
+AGENT = "Manyfold-UsageReportingJob"
+HOST = f"{ID}.example.org"
+FORWARDED = "203.0.113.9"
+LOUD = ("--log-level", "debug", "--access-logfile", "-")
+SOURCES = ("127.0.0.77", "::1")
+
+COMMON = f"Host: {HOST}\r\nUser-Agent: {AGENT}\r\nX-Forwarded-For: {FORWARDED}\r\n"
+JSON = f"{COMMON}Content-Type: application/json\r\n"
+REPORT = f'{{"id":"{ID}","version":{{"app":"1","sha":"x"}}}}'
+
+
+def post(body, path="/", headers=JSON):
+    return f"POST {path} HTTP/1.1\r\n{headers}Content-Length: {len(body)}\r\n\r\n{body}"
+
+
+def get(path, method="GET", headers=COMMON, version="HTTP/1.1"):
+    return f"{method} {path} {version}\r\n{headers}\r\n"
+
+
+def chunked(body):
+    return f"POST / HTTP/1.1\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{body}"
+
+
+ANSWERED = {
+    "a report": post(REPORT),
+    "a bad id": post(f'{{"id":"{ID}x"}}'),
+    "a bad field": post(f'{{"id":"{ID}","version":{{"app":"{ID}\\n"}}}}'),
+    "no JSON": post(f"{{{ID}"),
+    "a form": post(f"id={ID}", headers=COMMON),
+    "forget": post(f'{{"id":"{ID}"}}', "/forget"),
+    "too long": f"POST / HTTP/1.1\r\n{JSON}Content-Length: 99999\r\n\r\n",
+    "an unknown path": get(f"/{ID}"),
+    "a path that is no UTF-8": get(f"/%ff{ID}"),
+    "a filter": get(f"/stats?app={ID}"),
+    "too many filters": get("/stats?" + f"app={ID}&" * 21),
+    "too many parameters": get("/stats?" + "&a" * 1500 + ID),
+    "head": get(f"/{ID}", method="HEAD"),
+    "another method": get("/stats", method="DELETE"),
+    "a method of its own": get("/stats", method=ID.upper()),
+    "no host": get("/stats", headers=""),
+    "a host with an underscore": get("/stats", headers=f"Host: a_{ID}\r\n"),
+}
+MALFORMED = {
+    "a lower-case method": get("/", method=ID),
+    "no version": f"GET /{ID}\r\n\r\n",
+    "another version": get(f"/{ID}", version=f"HTTP/{ID}"),
+    "version 3": get(f"/{ID}", version="HTTP/3.0"),
+    "a target that is no ASCII": get(f"/{ID}é"),
+    "a header name with a blank": get("/", headers=f"{COMMON}{ID} x: y\r\n"),
+    "a header without a colon": get("/", headers=f"{COMMON}{ID}\r\n"),
+    "a header with NUL": get("/", headers=f"{COMMON}X: {ID}\0\r\n"),
+    "a folded header": get("/", headers=f"{COMMON}X: a\r\n {ID}\r\n"),
+    "a bare LF": get("/", headers=f"{COMMON}X: {ID}\n"),
+    "a long line": get(f"/{ID}" * 300),
+    "a long header": get("/", headers=f"X: {ID * 300}\r\n"),
+    "many headers": get("/", headers=f"X-{ID}: y\r\n" * 200),
+    "two lengths": post(REPORT, headers=f"{JSON}Content-Length: 1\r\n"),
+    "a length and chunks": post(REPORT, headers=f"{JSON}Transfer-Encoding: chunked\r\n"),
+    "a length that is none": get("/", headers=f"{COMMON}Content-Length: {ID}\r\n"),
+    "an encoding": get("/", headers=f"{COMMON}Transfer-Encoding: {ID}\r\n"),
+    "an expectation": get("/", headers=f"{COMMON}Expect: {ID}\r\n"),
+    "a chunk size": chunked(f"{ID}\r\n"),
+    "a chunk extension": chunked(f"1;\r{ID}\r\nx\r\n0\r\n\r\n"),
+    "a chunk without an end": chunked(f"1\r\nx{ID}\r\n"),
+    "a trailer": chunked(f"0\r\n{ID}\r\n\r\n"),
+    "a TLS hello": "\x16\x03\x01\x02" + ID,
+    "an HTTP/2 preface": f"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{ID}",
+}
+FAILING = {
+    "in a view": get(f"/stats?app={ID}"),
+    "in the application": get(f"/wsgi?{ID}"),
+    "in a header of ours": get(f"/header?{ID}"),
+    "beside a request": get(f"/greenlet?{ID}"),
+}
+
+
+def send(server, source, text):
+    """Send what there is and read the answer to its end; the server may cut it short."""
+    with server.connect(source) as connection:
+        connection.sendall(text.encode("latin-1"))
+        try:
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+        except OSError as error:
+            assert error.errno in (errno.ECONNRESET, errno.ENOTCONN)  # the server ended it first
+            return b""
+
+
+def cut(server, source, text):
+    """Send what there is and go away: with a FIN, then with a RST."""
+    for linger in (struct.pack("ii", 0, 0), struct.pack("ii", 1, 0)):
+        with server.connect(source) as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            connection.sendall(text.encode("latin-1"))
+
+
+def bound_to(source, port):
+    return f"[::1]:{port}" if ":" in source else f"127.0.0.1:{port}"
+
+
+def assert_nobody_is_in(text, source):
+    for quoted in (ID, ID.upper(), source, AGENT, HOST, FORWARDED, "/stats", "/forget", "DELETE"):
+        assert quoted not in text
+
+
+@pytest.fixture(scope="module", params=SOURCES)
+def source(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def printed(source):
+    """What a server prints that everything is sent to, from its start to its end."""
+    from tests.servers import Server, free_port
+
+    port = free_port()
+    server = Server(*LOUD, "--bind", bound_to(source, port), port=port)
+    server.wait_for("Booting worker")
+    answers = {}
+    try:
+        for name, text in (ANSWERED | MALFORMED).items():
+            answers[name] = send(server, source, text)
+            cut(server, source, text[: len(text) // 2])
+    finally:
+        server.stop()
+    return answers, server.output[server.output.index("Booting worker") :]
+
+
+def test_nobody_is_in_the_lines(printed, source):
+    _, lines = printed
+    assert_nobody_is_in(lines, source)
+
+
+def test_the_lines_say_what_happened_and_how_often(printed):
+    _, lines = printed
+    assert "[WARNING] malformed requests refused" in lines
+    assert ": 1 since the start" in lines
+
+
+def test_every_request_has_its_access_line_and_no_more_than_that(printed):
+    _, lines = printed
+    access = [line for line in lines.splitlines() if line.startswith("- ")]
+    assert len(access) >= len(ANSWERED)
+    assert all(line.endswith('"-" "-"') for line in access)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_these_are_answered_by_us(printed, name):
+    answers, _ = printed
+    assert answers[name].startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_these_are_refused(printed, name):
+    answers, _ = printed
+    assert answers[name][:12] not in (b"HTTP/1.1 200", b"HTTP/1.1 500")
+
+
+def test_how_often_is_told_on_a_server_that_falls_quiet(start):
+    server = start(
+        "-c", "tests/server/instrumented.conf.py", wsgi="tests.server.instrumented"
+    ).wait_until_ready()
+    for text in list(MALFORMED.values())[:3]:
+        send(server, "127.0.0.77", text)
+    server.wait_for("malformed requests refused: 3 since the start")
+
+
+def test_an_error_of_ours_is_told_by_its_place(start):
+    server = start(*LOUD, wsgi="tests.server.failing").wait_until_ready()
+    began = len(server.output)
+    for text in FAILING.values():
+        send(server, "127.0.0.77", text)
+    server.wait_for("lines of gevent")
+    server.stop()
+    lines = server.output[began:]
+    assert_nobody_is_in(lines, "127.0.0.77")
+    assert "requests failed in the application, ValueError at exports.py:" in lines
+    assert "requests failed in the server, ValueError at failing.py:" in lines
+    assert "error lines of gevent, withheld, ValueError at failing.py:" in lines

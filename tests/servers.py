@@ -1,0 +1,165 @@
+"""The real server, as the README starts it, on a port of its own."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
+# A shell has what it runs in the background ignore this signal, and then every server would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+# Runs a command with a listening socket as systemd hands it over, sd_listen_fds(3).
+HAND_OVER = 'exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
+
+
+class Server:
+    """A gunicorn of ours, run by `under` if given; `output` is what it printed so far.
+
+    With `inherited`, it listens at that socket and leaves it open.
+    """
+
+    def __init__(
+        self,
+        *arguments,
+        wsgi="tracking_site.wsgi",
+        command=(),
+        under=(),
+        cwd=ROOT,
+        port=None,
+        inherited=None,
+        **environ,
+    ):
+        self.port = port or free_port()
+        if inherited is not None:
+            under = ("bash", "-c", HAND_OVER.format(inherited))
+        gunicorn = [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments]
+        self.process = subprocess.Popen(
+            [*under, *(command or gunicorn)],
+            cwd=cwd,
+            pass_fds=() if inherited is None else [inherited],
+            env={"PATH": os.environ["PATH"], "PORT": str(self.port)} | environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.output += line
+
+    def wait_for(self, text):
+        """Wait until this text was printed."""
+        return self.wait_until(lambda: text in self.output)
+
+    def wait_until(self, condition):
+        """Wait until a condition is true."""
+        until = time.monotonic() + START_TIMEOUT
+        while not condition():
+            assert time.monotonic() < until, self.output
+            time.sleep(0.01)  # between two looks, not instead of one
+        return self
+
+    def wait_until_ended(self):
+        """Wait until it ended by itself; returns the exit code."""
+        code = self.process.wait(timeout=START_TIMEOUT)
+        self._reader.join()
+        return code
+
+    def wait_until_ready(self):
+        """Wait until it answers."""
+        return self.wait_for("Booting worker").answers("/readyz")
+
+    def answers(self, path):
+        """Wait until a path is answered."""
+        until = time.monotonic() + START_TIMEOUT
+        while self.process.poll() is None and time.monotonic() < until:
+            try:
+                assert self.request("GET", path).status == 200
+                return self
+            except ConnectionError:
+                time.sleep(0.01)  # between two tries, while it starts
+        raise AssertionError(self.output)
+
+    def request(self, method, path, body=None, headers=None):
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            content = response.read()
+        return SimpleNamespace(status=response.status, headers=response.headers, content=content)
+
+    def post(self, body, path="/"):
+        """A body as JSON."""
+        headers = {"Content-Type": "application/json"}
+        return self.request("POST", path, json.dumps(body), headers)
+
+    def stats(self):
+        return json.loads(self.request("GET", "/stats").content)
+
+    def connect(self, source="127.0.0.1"):
+        """A bare connection from an address of this machine."""
+        host = "::1" if ":" in source else "127.0.0.1"
+        return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
+
+    @property
+    def address(self):
+        """Host and port."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def master(self):
+        """The process id of gunicorn's master, the first process that printed."""
+        return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])
+
+    def workers(self):
+        """The process ids of the workers."""
+        children = Path(f"/proc/{self.master}/task/{self.master}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def stop(self, sig=signal.SIGINT):
+        """End it, at once unless told otherwise; returns the exit code and the seconds it took."""
+        began = time.monotonic()
+        if self.process.poll() is None:
+            os.kill(self.master, sig)
+        code = self.process.wait(timeout=60)
+        took = time.monotonic() - began
+        self._reader.join()
+        self.process.stdout.close()
+        return code, took
+
+
+def free_port():
+    """A port on which nobody listens, and that no client's end of a connection gets."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+
+
+def needs(program, package):
+    """Skip where a program is missing, and say how to get it: a clone's tests need pip only.
+
+    `.ci/run` installs them all, so there a missing one is a failure and nothing is skipped.
+    """
+    if shutil.which(program) is None:
+        message = f"{program} is missing: apt-get install {package}"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)

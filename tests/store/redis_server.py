@@ -1,0 +1,56 @@
+"""A real server of the tests' own, on a free port, that writes nothing to disk."""
+
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from tests.servers import START_TIMEOUT, free_port, needs
+
+
+class RedisServer:
+    """A redis-server with options; `client` speaks to it."""
+
+    def __init__(self, *options, port=None):
+        needs("redis-server", "redis-server")
+        self.port = port or free_port()
+        self.options = options
+        self.client = Redis(port=self.port)
+        self.start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self):
+        """Start it, empty."""
+        memory_only = ("--save", "", "--appendonly", "no", "--dir", "/")
+        where = ("--bind", "127.0.0.1", "--port", str(self.port))
+        command = [shutil.which("redis-server"), *where, *memory_only, *self.options]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path("/"))
+        until = time.monotonic() + START_TIMEOUT
+        while not self._answers():
+            assert time.monotonic() < until
+            time.sleep(0.01)  # between two tries, while it starts
+        return self
+
+    def _answers(self):
+        try:
+            return self.client.ping()
+        except RedisError:
+            return False
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self):
+        self.client.close()
+        self.process.kill()
+        self.process.wait()

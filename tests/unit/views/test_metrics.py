@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector.views import metrics
+
+
+@pytest.fixture
+def scrape(client):
+    """What Prometheus reads: the value of each sample by its name and labels."""
+
+    def fetch():
+        response = client.get("/metrics")
+        assert response["Content-Type"] == metrics.CONTENT_TYPE
+        return {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(response.content.decode())
+            for sample in family.samples
+        }
+
+    return fetch
+
+
+def test_it_works(clock, scrape, report):
+    report(app="v1.0", image="x.io/a/b", arch="arm")
+    report(app="1.0.0", image="a/b", arch="x86_64")
+    read = scrape()
+    assert read["headcount_instances",] == 2
+    assert read["headcount_established_instances",] == 0
+    assert read["headcount_release_instances", "1.0.0"] == 2
+    assert read["headcount_repository_instances", "a/b"] == 2
+    assert read["headcount_family_instances", "32-bit ARM"] == 1
+    assert read["headcount_warming_up",] == 1
+    assert read["headcount_since_timestamp_seconds",] == 1773144000
+    assert read["headcount_last_report_timestamp_seconds",] == 1773144000
+    assert read["headcount_versions",] == 2
+    assert read["headcount_versions_limit",] == 10_000
+    assert read["headcount_instances_limit",] == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "outcome"),
+    [
+        (b"{}", "application/json", "refused: not a report"),
+        (b"{}", "text/plain", "refused: not JSON"),
+        (b" " * 5000, "application/json", "refused: body too large"),
+        (
+            json.dumps({"id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "version": {}}).replace(
+                "{}", '{"app": "", "sha": ""}'
+            ),
+            "application/json",
+            "accepted",
+        ),
+    ],
+)
+def test_what_arrives_is_counted_by_its_outcome(scrape, post, body, content_type, outcome):
+    before = scrape()["headcount_reports_total", outcome]
+    post(body if isinstance(body, bytes) else body.encode(), content_type=content_type)
+    assert scrape()["headcount_reports_total", outcome] == before + 1
+
+
+def test_a_visit_is_no_report(scrape, client):
+    before = scrape()
+    client.get("/")
+    after = scrape()
+    for outcome in metrics.OUTCOMES.values():
+        assert (
+            after["headcount_reports_total", outcome] == before["headcount_reports_total", outcome]
+        )
+
+
+def test_the_process_is_measured(scrape):
+    assert scrape()["process_resident_memory_bytes",] > 1e6
+
+
+def test_what_is_not_told_by_name_is_not_told_here(scrape, settings, report):
+    report(app="1.0", image="secret/x")
+    settings.HEADCOUNT_MIN_GROUP = 2
+    settings.HEADCOUNT_HIDE = {"image": "secret"}
+    names = {name for _, *labels in scrape() for name in labels}
+    assert not names & {"1.0.0", "secret/x", "64-bit x86"}
+
+
+def test_hostile_names_are_escaped(scrape, report):
+    report(image='a"b\\c} 1')
+    assert scrape()["headcount_repository_instances", 'a"b\\c} 1'] == 1

@@ -1,0 +1,109 @@
+"""What holds for every surface, found by itself: whatever has a URL is asked."""
+
+import csv
+import re
+from datetime import timedelta
+from urllib.parse import quote_plus, urlencode
+
+import pytest
+from django.urls import reverse
+from prometheus_client.parser import text_string_to_metric_families
+
+from collector.numbers.dimensions import ALL
+from collector.urls import urlpatterns
+
+SURFACES = [pattern.name.removeprefix("collector-") for pattern in urlpatterns if pattern.name]
+HIDDEN = {"app": "7.7.7-undisclosed", "image": "ghcr.io/undisclosed/x", "arch": "arm-undisclosed"}
+RARE = {"app": "8.8.8", "image": "ghcr.io/seldom/x", "arch": "aarch64-seldom"}
+USUAL = {"app": "1.0.0", "image": "ghcr.io/usual/usual", "arch": "x86_64-usual"}
+SECRETS = ("undisclosed", "seldom", "7.7.7", "8.8.8", "32-bit ARM", "64-bit ARM")
+
+
+@pytest.fixture
+def _a_fleet_with_secrets(clock, settings, report):
+    settings.HEADCOUNT_MIN_GROUP = 3
+    settings.HEADCOUNT_HIDE = dict.fromkeys(ALL, "undisclosed")
+    for version, size in ((HIDDEN, 5), (RARE, 2), (USUAL, 5)):
+        for _ in range(size):
+            report(**version)
+    clock.shift(timedelta(days=1))
+
+
+def body(client, name, query=""):
+    response = client.get(reverse(f"collector-{name}") + query)
+    return response.content.decode() + response.headers.get("Location", "")
+
+
+def test_there_are_surfaces():
+    assert {"stats", "history", "badge-svg", "metrics", "docs"} <= set(SURFACES)
+
+
+@pytest.mark.usefixtures("_a_fleet_with_secrets")
+@pytest.mark.parametrize("name", SURFACES)
+def test_none_tells_a_small_or_hidden_name(client, name):
+    told = body(client, name)
+    if name == "docs":  # which names the families in its own words, and nothing of the fleet
+        told = re.sub("(32|64)-bit.ARM", "", told)
+    assert not [secret for secret in SECRETS if secret in told]
+
+
+@pytest.mark.usefixtures("_a_fleet_with_secrets")
+@pytest.mark.parametrize("name", SURFACES)
+@pytest.mark.parametrize("dimension", ALL.values(), ids=ALL)
+@pytest.mark.parametrize("version", [HIDDEN, RARE], ids=["hidden", "rare"])
+def test_none_tells_it_to_a_filter(client, name, dimension, version):
+    known = dimension.of(version)
+    asked = (known, known[:-1] + "*", "never-reported")
+    queries = ["?" + urlencode({dimension.name: value}) for value in asked]
+    assert len({without(asked, body(client, name, query)) for query in queries}) == 1
+
+
+def without(asked, answer):
+    """An answer without what was asked, which a page repeats, and what changes by itself."""
+    for value in asked:
+        answer = answer.replace(value, "").replace(quote_plus(value), "")
+    return re.sub(r"\b(process|python)_.*", "", answer)
+
+
+def test_the_same_moment_has_the_same_figures_everywhere(clock, client, report):
+    for number in range(3):
+        report(app=f"v1.{number}.0", arch="arm")
+    id = report(app="1.0.0", image=None, arch="x86_64")
+    clock.shift(timedelta(days=1))
+    report(id, app="1.1.0", image=None, arch="x86_64")
+    clock.shift(timedelta(days=1))
+
+    stats = client.get("/stats").json()
+    assert (stats["instances"], stats["established"]) == (4, 1)
+    (*_, last) = client.get("/stats/history").json()["days"]
+    for key in ("instances", "established", "versions", "images", "architectures", "others"):
+        assert last[key] == stats[key]
+    table = [
+        (line["what"], line["name"], int(line["installations"]))
+        for line in csv.DictReader(client.get("/stats/history.csv").content.decode().splitlines())
+        if line["date"] == last["date"]
+    ]
+    assert ("instances", "", 4) in table
+    for breakdown in ("versions", "images", "architectures"):
+        assert {name: n for what, name, n in table if what == breakdown} == stats[breakdown]
+    metrics = {
+        (sample.name.removeprefix("headcount_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+    }
+    assert metrics["instances",] == 4
+    assert metrics["established_instances",] == 1
+    for dimension in ("release", "repository", "family"):
+        breakdown = ALL[dimension].breakdown
+        told = {key[1]: n for key, n in metrics.items() if key[0] == f"{dimension}_instances"}
+        assert told == stats["folded"][breakdown]
+    assert client.get("/badge.json").json()["message"] == "4"
+    assert ">4</text>" in client.get("/badge.svg").content.decode()
+    assert client.get("/badge")["Location"].endswith("/instances-4-blue")
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_each_that_a_machine_reads_may_be_read_by_any_page(client, name):
+    response = client.get(reverse(f"collector-{name}"))
+    machine = name.startswith(("stats", "history", "badge", "openapi"))
+    assert ("Access-Control-Allow-Origin" in response.headers) == machine
