@@ -32,7 +32,7 @@ class LiveCohort:
     The size of a cohort is 0 once it has expired, which is how a key is known to have expired.
     """
 
-    __slots__ = ("copy", "counts", "expiry", "groups", "renewed", "size")
+    __slots__ = ("counts", "expiry", "frozen", "groups", "renewed", "size")
 
     def __init__(self, expiry: float, renewed: bool) -> None:
         self.expiry = expiry
@@ -40,14 +40,14 @@ class LiveCohort:
         self.size = 0
         self.counts: dict[bytes, int] = {}  # by pickled value
         self.groups: dict[bytes, Group] = {}  # by pickled value
-        self.copy: Cohort | None = None  # the last copy, until the cohort changes
+        self.frozen: Cohort | None = None  # the copy in the last tally, until the cohort changes
 
-    def copied(self) -> Cohort:
+    def freeze(self) -> Cohort:
         """Return a copy that later changes do not change."""
-        if self.copy is None:
+        if self.frozen is None:
             expiry = _none_if_never(self.expiry)
-            self.copy = Cohort(expiry, self.renewed, self.size, dict(self.counts))
-        return self.copy
+            self.frozen = Cohort(expiry, self.renewed, self.size, dict(self.counts))
+        return self.frozen
 
 
 class Group(NamedTuple):
@@ -78,9 +78,9 @@ class Contents:
         self.live = 0
         self.counts: dict[bytes, int] = {}  # live keys by pickled value
         self.values: dict[bytes, Any] = {}  # the same values, unpickled
-        self.closed: dict[int, Any] = {}  # what history() returns: replaced, never changed
-        self.began = self._period(self.since)
-        self.longest: float = 0  # seconds from `began` to the latest expiry set since then
+        self.history: dict[int, Any] = {}  # handed out, so it is replaced and never changed
+        self.period = self._period_of(self.since)
+        self.longest: float = 0  # seconds from the start of a period to an expiry set in it
 
     def digest(self, key: str) -> bytes:
         """Return the digest that stands for a key."""
@@ -109,8 +109,8 @@ class Contents:
         self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
     ) -> None:
         """Put a key, new or in a group, into the group where it belongs now."""
-        if self.longest < expiry - self.began < math.inf:
-            self.longest = expiry - self.began
+        if self.longest < expiry - self.period < math.inf:
+            self.longest = expiry - self.period
         new = self._cohort(expiry, renewed)
         if old and old.value == value and old.cohort is new:
             return
@@ -136,8 +136,8 @@ class Contents:
         Their keys are freed once they are a third of all, because that copies the live ones; with
         `free`, they are freed now.
         """
-        if self._period(now) != self.began:
-            self._begin_period(self._period(now))
+        if self._period_of(now) != self.period:
+            self._begin_period(self._period_of(now))
         while self.expiries and self.expiries[0][0] <= now:
             if cohort := self.cohorts.get(heapq.heappop(self.expiries)):
                 self.changes += 1
@@ -149,29 +149,29 @@ class Contents:
 
     def tally(self) -> Tally:
         """Return a copy of the counts."""
-        cohorts = tuple(cohort.copied() for cohort in self.cohorts.values())
+        cohorts = tuple(cohort.freeze() for cohort in self.cohorts.values())
         return Tally(dict(self.values), dict(self.counts), cohorts)
 
     def summarize(self, start: int, summary: Any) -> None:
         """Replace what is kept of the period that began at `start`, if anything is."""
-        if start in self.closed:
+        if start in self.history:
             self.changes += 1
-            self.closed = self.closed | {start: summary}
+            self.history = self.history | {start: summary}
 
-    def _period(self, moment: float) -> int:
+    def _period_of(self, moment: float) -> int:
         """Return the start of the period in which a moment lies."""
         return int(moment // self.granularity) * self.granularity if self.granularity else 0
 
     def _begin_period(self, start: int) -> None:
         """Begin another period, and keep the tally of the one before in the history."""
         self.changes += 1
-        if start < self.began:
+        if start < self.period:
             self._go_back(start)
         elif self.periods:
             oldest = start - self.periods * self.granularity
-            closed = self.closed | {self.began: self.tally()}
-            self.closed = {began: kept for began, kept in closed.items() if began >= oldest}
-        self.began = start
+            history = self.history | {self.period: self.tally()}
+            self.history = {period: data for period, data in history.items() if period >= oldest}
+        self.period = start
 
     def _go_back(self, start: int) -> None:
         """Follow a clock that went back to an earlier period.
@@ -180,9 +180,9 @@ class Contents:
         later clock expires as if it were set now.
         """
         self.since = min(self.since, time.time())
-        self.closed = {began: kept for began, kept in self.closed.items() if began < start}
+        self.history = {period: data for period, data in self.history.items() if period < start}
         latest = start + self.longest
-        moved = {}
+        new_groups = {}
         for cohort in [*self.cohorts.values()]:
             if latest < cohort.expiry < math.inf:
                 new = self._cohort(latest, cohort.renewed)
@@ -190,9 +190,9 @@ class Contents:
                     count = cohort.counts[group.value]
                     self._count(new, group.value, count)
                     self._count(cohort, group.value, -count)
-                    moved[group] = new.groups[group.value]
-        if moved:
-            self.keys = {key: moved.get(group, group) for key, group in self.keys.items()}
+                    new_groups[group] = new.groups[group.value]
+        if new_groups:
+            self.keys = {key: new_groups.get(group, group) for key, group in self.keys.items()}
 
     def _cohort(self, expiry: float, renewed: bool) -> LiveCohort:
         """Return the cohort of this expiry and `renewed`, a new one if there is none."""
@@ -208,7 +208,7 @@ class Contents:
         """Count more keys with this value in this cohort, or fewer if the number is negative."""
         self.live += number
         cohort.size += number
-        cohort.copy = None
+        cohort.frozen = None
         if value not in cohort.groups:
             cohort.groups[value] = Group(value, cohort)
         for counts in (self.counts, cohort.counts):
@@ -229,8 +229,7 @@ _contents: dict[tuple[str, int, int], Contents] = {}
 class MemoryCache(TallyCache):
     """Keeps keys in the memory of one process; every method may be called from any thread.
 
-    Values are pickled and unpickled before the lock is taken or after it is released: that may run
-    code of theirs.
+    Values are never pickled or unpickled while the lock is held, because that may run any code.
     """
 
     def __init__(self, name: str, params: dict[str, Any]) -> None:
@@ -250,7 +249,7 @@ class MemoryCache(TallyCache):
         version: int | None = None,
     ) -> bool:
         name = self.make_and_validate_key(key, version=version)
-        content, copy = self._copied(value)
+        content, copy = self._pickle_and_copy(value)
         with self._contents.lock:
             digest = self._contents.digest(name)
             if self._contents.find(digest):
@@ -272,7 +271,7 @@ class MemoryCache(TallyCache):
         version: int | None = None,
     ) -> float | None:
         name = self.make_and_validate_key(key, version=version)
-        content, copy = self._copied(value)
+        content, copy = self._pickle_and_copy(value)
         with self._contents.lock:
             return self._put(self._contents.digest(name), content, copy, timeout)
 
@@ -318,7 +317,7 @@ class MemoryCache(TallyCache):
     def history(self) -> Mapping[int, Any]:
         with self._contents.lock:
             self._contents.expire(time.time())
-            return self._contents.closed
+            return self._contents.history
 
     def summarize(self, start: int, summary: Any) -> None:
         with self._contents.lock:
@@ -341,7 +340,7 @@ class MemoryCache(TallyCache):
             self._contents.move(digest, old, content, expiry, renewed)
         return _none_if_never(expiry)
 
-    def _copied(self, value: Any) -> tuple[bytes, Any]:
+    def _pickle_and_copy(self, value: Any) -> tuple[bytes, Any]:
         """Return a value pickled, and a copy of it for the tally."""
         content = pickled(value)
         copy = self._contents.values.get(content)
