@@ -513,6 +513,8 @@ class TallyContract(PlainCacheContract):
         clock.shift(-30 * DAY)
         daily.set("a", "red", 1)
         assert daily.since == NOW - 30 * DAY
+        clock.shift(DAY)
+        assert daily.since == NOW - 30 * DAY
 
     def test_the_history_loses_the_days_that_a_clock_going_back_reopens(self, clock):
         daily = self.daily()
