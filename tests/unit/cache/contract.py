@@ -68,6 +68,17 @@ class PlainCacheContract:
         assert cache.has_key("colour") is False
         assert "colour" not in cache
 
+    def test_an_expired_key_among_many_live_ones_is_gone(self, cache, clock):
+        cache.set_many(dict.fromkeys(range(20), "red"), 20)
+        cache.set("colour", "red", 10)
+        clock.shift(10)
+        assert "colour" not in cache
+        assert cache.get("colour") is None
+        assert cache.touch("colour") is False
+        assert cache.delete("colour") is False
+        assert cache.add("colour", "blue") is True
+        assert cache.get("colour") == "blue"
+
     @pytest.mark.parametrize(("params", "seconds"), [({}, 300), ({"TIMEOUT": 1000}, 1000)])
     @pytest.mark.parametrize("method", ["set", "add"])
     def test_without_a_timeout_the_default_of_the_cache_counts(

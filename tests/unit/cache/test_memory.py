@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from collector.cache import memory
 from collector.cache.memory import MemoryCache
-from tests.unit.cache.contract import CALLS
+from tests.unit.cache.contract import CALLS, NOW
 from tests.unit.cache.model import OPTIONS, STEPS, assert_agree
 from tests.unit.cache.tally_contract import DAY, MIDNIGHT, TallyContract, rows_of
 
@@ -135,6 +135,10 @@ class TestMemoryCache(TallyContract):
         assert daily.get_many(names) == dict.fromkeys(names, "red")
         assert daily.delete("other4") is True
         assert rows_of(daily.tally()) == [("red", MIDNIGHT + 7 * DAY, False, 10)]
+
+    def test_without_a_granularity_since_follows_a_clock_that_goes_back(self, cache, clock):
+        clock.shift(-10)
+        assert cache.since == NOW - 10
 
     # The lock
 
