@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from collector.numbers import folding
-from collector.reports.parsing import COUNTED
+from collector.reports.fields import COUNTED
 
 Kept = Mapping[str, str | None]  # what is kept of a report: the counted fields by name
 
