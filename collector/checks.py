@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 
 from collector.cache.base import TallyCache, Unavailable, Unusable
 from collector.conf import DAY, conf
-from collector.reports.parsing import COUNTED
+from collector.reports.fields import COUNTED
 
 TAG = "collector"
 REDIS_CACHE = "collector.cache.redis.RedisCache"

@@ -11,7 +11,7 @@ from markdown import Markdown
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
 from collector.docs import api_tables as reference
 from collector.docs import examples
-from collector.reports.parsing import FIELDS
+from collector.reports.fields import FIELDS
 from collector.views.layout import framed
 
 SOURCES = Path(__file__).parent / "pages"

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from collector.numbers.dimensions import FOLDED, RAW, Dimension
-from collector.reports.parsing import COUNTED
+from collector.reports.fields import COUNTED
 
 PERCENT = 95  # of the installations on a release run at least the one that is told
 Count = Annotated[int, Meta(ge=0)]

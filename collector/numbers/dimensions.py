@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from collector.numbers import folding
-from collector.reports.parsing import FIELDS
+from collector.reports.fields import FIELDS
 
 Version = Mapping[str, str | None]  # the counted fields of a report, by name
 

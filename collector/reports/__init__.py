@@ -1,1 +1,1 @@
-"""What an installation may send."""
+"""The reports that instances send: their fields, and the parser that accepts or refuses them."""

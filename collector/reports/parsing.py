@@ -1,76 +1,17 @@
-"""What an installation may send: the table of fields, and the refusals.
-
-Everything else that depends on a field (schema, statistics, filters, docs) derives from FIELDS.
-"""
+"""The parser of reports: JSON from a request's body becomes a Report or a Refusal."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
-# ECMAScript's and Python's `$` differ at a final line break; "nothing follows" is the same in both.
+from collector.reports.fields import COUNTED, FIELDS, Field
+
+# In ECMAScript `$` matches only at the end, in Python also before a final line break. This
+# lookahead means the same in both, so the published schema and the parser agree.
 _END = r"(?![\s\S])"
 PRINTABLE_ASCII = rf"^[ -~]*{_END}"
 UUID = rf"^[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}{_END}"
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a report's `version`: printable ASCII, of at most `limit` characters."""
-
-    name: str
-    limit: int
-    example: str
-    why: str
-    about: str
-    required: bool = False
-    counted_as: str | None = None  # its breakdown in the statistics; None: checked and not kept
-
-    @property
-    def rule(self) -> str:
-        """What the field may be, for a refusal."""
-        null = "" if self.required else ", or null or left out"
-        return f"a string of at most {self.limit} printable ASCII characters{null}"
-
-
-FIELDS = (
-    Field(
-        name="app",
-        limit=128,
-        example="0.91.0",
-        why="which releases are still in use",
-        about="is the version of the application, as it calls itself.",
-        required=True,
-        counted_as="versions",
-    ),
-    Field(
-        name="sha",
-        limit=64,
-        example="f8d09c9",
-        why="nothing; it is part of the published format",
-        about="is the git commit that the application was built from.",
-        required=True,
-    ),
-    Field(
-        name="image",
-        limit=255,
-        example="ghcr.io/manyfold3d/manyfold",
-        why="which container images are worth building",
-        about="is the name of the container image, without its tag.",
-        counted_as="images",
-    ),
-    Field(
-        name="arch",
-        limit=64,
-        example="x86_64-linux",
-        why="which processors have to be supported",
-        about="is the platform: the processor and the system's C library.",
-        counted_as="architectures",
-    ),
-)
-# The kept fields by name, each with its breakdown.
-COUNTED = {field.name: field.counted_as for field in FIELDS if field.counted_as}
 RULES = {
     "id": "the 36 characters of a UUID, such as fdb45536-cba8-4204-b352-71fc1062fd95",
     "version": "an object with " + ", ".join(field.name for field in FIELDS if field.required),
@@ -79,12 +20,13 @@ RULES = {
 
 
 def _member(field: Field) -> tuple[Any, ...]:
-    rule = msgspec.Meta(
+    """Return a field as `msgspec.defstruct` wants it."""
+    constraints = msgspec.Meta(
         max_length=field.limit,
         pattern=PRINTABLE_ASCII,
-        description=f"`{field.name}` {field.about}",
+        description=f"{field.meaning[0].upper()}{field.meaning[1:]}.",
     )
-    text = Annotated[str, rule]
+    text = Annotated[str, constraints]
     return (field.name, text) if field.required else (field.name, text | None, None)
 
 
@@ -92,13 +34,13 @@ Version = msgspec.defstruct(
     "Version",
     map(_member, FIELDS),
     frozen=True,
-    namespace={"__doc__": "What an installation runs. Anything else in it is ignored."},
+    namespace={"__doc__": "What an instance runs. Other members are ignored."},
 )
 Id = Annotated[str, msgspec.Meta(min_length=36, max_length=36, pattern=UUID)]
 
 
 class Forget(msgspec.Struct, frozen=True):
-    """The body of a request to be forgotten."""
+    """The body of a request to erase a report."""
 
     id: Id
 
@@ -106,18 +48,18 @@ class Forget(msgspec.Struct, frozen=True):
 class Body(Forget, frozen=True):
     """The body of a report."""
 
-    version: Version  # type: ignore[valid-type]  # its members are the table's
+    version: Version  # type: ignore[valid-type]  # mypy cannot know members that FIELDS defines
 
 
 class Report(NamedTuple):
-    """A report as it is kept: the id in lower case, the counted fields by name."""
+    """A parsed report: the id in lower case, and the counted fields by name."""
 
     id: str
     version: dict[str, str | None]
 
 
 class Refusal(Exception):
-    """Input that is refused: what is wrong and what to do, and the field if it is one field's."""
+    """Invalid input: what is wrong, what to send instead, and in which field, if it is in one."""
 
     def __init__(self, problem: str, field: str | None = None) -> None:
         super().__init__(problem)
@@ -126,36 +68,36 @@ class Refusal(Exception):
 
 
 T = TypeVar("T")
-_report = msgspec.json.Decoder(Body)
-_forget = msgspec.json.Decoder(Forget)
+_body_decoder = msgspec.json.Decoder(Body)
+_forget_decoder = msgspec.json.Decoder(Forget)
 
 
 def parse(body: bytes) -> Report:
-    """A report from a request's body; raises Refusal."""
-    sent = _decode(_report, body)
-    return Report(sent.id.lower(), {name: getattr(sent.version, name) for name in COUNTED})
+    """Return the report in a request's body, or raise Refusal."""
+    content = _decode(_body_decoder, body)
+    return Report(content.id.lower(), {name: getattr(content.version, name) for name in COUNTED})
 
 
 def parse_forget(body: bytes) -> str:
-    """The id to forget from a request's body, in lower case; raises Refusal."""
-    return _decode(_forget, body).id.lower()
+    """Return the id, in lower case, whose report a request asks to erase, or raise Refusal."""
+    return _decode(_forget_decoder, body).id.lower()
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise _explain(str(error)) from None
+        raise _refusal(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # The last two are not msgspec's DecodeError: bad UTF-8, and nesting deeper than Python's
-        # stack in a field that is ignored.
+        # msgspec raises UnicodeDecodeError for invalid UTF-8, and RecursionError for a field that
+        # is ignored but nested deeper than Python's stack.
         raise Refusal("The body is not valid JSON; send one JSON object in UTF-8.") from None
 
 
-def _explain(error: str) -> Refusal:
-    """A refusal from msgspec's message: "Expected `str`, got `int` - at `$.version.app`"."""
-    at = re.search(r" - at `\$\.?(.*)`$", error)
-    missing = re.match(r"Object missing required field `(.*?)`", error)
+def _refusal(message: str) -> Refusal:
+    """Return the refusal for msgspec's "Expected `str`, got `int` - at `$.version.app`"."""
+    at = re.search(r" - at `\$\.?(.*)`$", message)
+    missing = re.match(r"Object missing required field `(.*?)`", message)
     names = [at[1] if at else "", missing[1] if missing else ""]
     field = ".".join(filter(None, names))
     if not field:

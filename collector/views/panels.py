@@ -10,7 +10,7 @@ from collector.conf import conf
 from collector.numbers import filters, folding, history, stats, trends
 from collector.numbers.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
 from collector.numbers.trends import percent
-from collector.reports.parsing import FIELDS
+from collector.reports.fields import FIELDS
 
 LISTED = 60  # names in a table of the page; /stats has more
 OPEN = 12  # of them are in sight at once

@@ -8,7 +8,7 @@ from django.urls import reverse
 from collector.conf import Conf, records_cache
 from collector.docs import examples
 from collector.docs import rendering as docs
-from collector.reports.parsing import COUNTED, FIELDS
+from collector.reports.fields import COUNTED, FIELDS
 
 
 class Page(HTMLParser):
@@ -43,11 +43,11 @@ def test_it_works(page):
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 def test_every_field_has_its_paragraph(page, field):
     (paragraph,) = re.findall(rf'<p><strong id="field-{field.name}">.*?</p>', page)
-    assert field.about.split(".")[0].replace("'", "&#x27;") in paragraph or field.about in paragraph
+    assert f"is {field.meaning}." in paragraph
     assert ("counted under" in paragraph) == (field.name in COUNTED)
     row = re.search(rf"<code>version\.{field.name}</code>.*?</tr>", page, re.DOTALL)[0]
     assert f"{field.limit} characters" in row
-    assert field.why in row
+    assert field.purpose in row
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def consent(client):
 def test_the_consent_names_what_is_sent_why_how_long_and_the_way_out(consent):
     for field in FIELDS:
         kept = "" if field.name in COUNTED else " The server does not keep it."
-        assert f"{field.name} {field.about} It tells {field.why}.{kept}" in consent
+        assert f"{field.name} is {field.meaning} ({field.purpose}).{kept}" in consent
     assert "id is a random UUID, made when you agree" in consent
     assert "for 7 days after the day it came" in consent
     assert "The id is deleted here first; then the server is asked to forget" in consent
