@@ -20,7 +20,7 @@ class ServerRequirement(NamedTuple):
         )
 
 
-class Forbidden(Demand):
+class Forbidden(ServerRequirement):
     """The configuration cannot be read."""
 
     @property

@@ -74,13 +74,13 @@ class Chosen:
     link: str
 
 
-def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
+def page(taken: Snapshot, query: Query) -> dict[str, Any]:
     """All that the page says of a moment, for the filters of a query; raises Refusal."""
     chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
-    whole = stats.numbers(taken)
-    numbers = stats.numbers(taken, filters.parse(chosen)) if chosen else whole
+    whole = stats.statistics(taken)
+    numbers = stats.statistics(taken, filters.parse(chosen)) if chosen else whole
     folded = numbers.folded
-    days = [*history.days(taken), trends.so_far(whole)]
+    days = [*history.days(taken.history), trends.today_so_far(whole)]
     return {
         "numbers": numbers,
         "whole": whole,
@@ -90,7 +90,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "choices": [(name, LABELS[name]) for name in ("app", "image", "arch")],
         "query": urlencode(chosen, doseq=True),
         "kept": [(name, value) for name, values in chosen.items() for value in values],
-        "as_of": stats.iso(taken.now),
+        "as_of": iso(taken.now),
         "today": list(numbers.last_reported.values())[-1],
         "change": change(days, whole),
         "latest": latest(folded),
