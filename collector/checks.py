@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache.base import TallyCache, Unavailable, InvalidURL
+from collector.cache.base import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
 from collector.reports.fields import COUNTED
 

@@ -29,8 +29,8 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
-from collector.cache.base import Unavailable, InvalidURL
-from collector.cache.server_requirements import REQUIREMENTS, FORBIDDEN, ServerRequirement
+from collector.cache.base import InvalidURL, Unavailable
+from collector.cache.server_requirements import FORBIDDEN, REQUIREMENTS, ServerRequirement
 
 SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
 NAME = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()  # as EVALSHA has it
@@ -77,7 +77,9 @@ class Slot:
                 with suppress(Broken):  # the server closed it: the next one is new
                     self._ask(PING)
             self._ask(PING)
-            problems = [each for each in REQUIREMENTS if not self.unchecked and not self._meets(each)]
+            problems = [
+                each for each in REQUIREMENTS if not self.unchecked and not self._meets(each)
+            ]
         except ResponseError as error:
             self.close()
             unknown = str(error).lower().startswith("unknown command")

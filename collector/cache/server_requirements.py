@@ -32,7 +32,9 @@ class Forbidden(ServerRequirement):
 
 REQUIREMENTS = [
     ServerRequirement("save", "", "The store would write to disk: its option `save` is on."),
-    ServerRequirement("appendonly", "no", "The store would write to disk: its option `appendonly` is on."),
+    ServerRequirement(
+        "appendonly", "no", "The store would write to disk: its option `appendonly` is on."
+    ),
     ServerRequirement(
         "maxmemory-policy",
         "noeviction",

@@ -47,7 +47,7 @@ Folded = struct(
     "Instances by what their values have in common.",
     [
         *name_members(FOLDED),
-        ("not_releases", described(Names, "Instances by version, for versions that are no release.")),
+        ("not_releases", described(Names, "Instances by version, if it is no release.")),
         ("others", FoldedOthers),
         (
             "at_least",

@@ -1,4 +1,4 @@
-"""Moments and days in UTC. A moment is POSIX seconds; a day is a number of days since 1970-01-01."""
+"""Moments, in POSIX seconds, and UTC days, as the number of days since 1970-01-01."""
 
 from datetime import UTC, datetime
 from functools import lru_cache

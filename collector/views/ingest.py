@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from collector.cache import TooManyValues, records
-from collector.numbers.moments import iso
 from collector.numbers.answers import Receipt
+from collector.numbers.moments import iso
 from collector.reports import parsing as reports
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, answer, json_body

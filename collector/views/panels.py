@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from collector.conf import conf
 from collector.numbers import filters, folding, history, stats, trends
 from collector.numbers.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
-from collector.numbers.trends import percent
+from collector.numbers.moments import iso
+from collector.numbers.snapshot import Snapshot
 from collector.reports.fields import FIELDS
 
 LISTED = 60  # names in a table of the page; /stats has more
@@ -99,8 +100,6 @@ def page(taken: Snapshot, query: Query) -> dict[str, Any]:
         "repositories": breakdown(FOLDED[1], folded, chosen, numbers.instances),
         "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
         "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
-        **trends.growth(taken, days),
-        **trends.adoption(taken, days, whole.folded.releases),
         "conf": conf,
     }
 
@@ -182,3 +181,15 @@ def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
                 "percent": percent(abs(more), day.instances) if day.instances else "",
             }
     return None
+
+
+def percent(part: int, of: int) -> str:
+    """Return a part of a whole in percent; a part that is not nothing and not all never looks so."""
+    if not of:
+        return "0%"
+    rounded = round(100 * part / of)
+    if not rounded and part:
+        return "<1%"
+    if rounded == 100 and part < of:
+        return ">99%"
+    return f"{rounded}%"
