@@ -14,14 +14,16 @@ from collector.cache import Cohort, Tally
 from collector.conf import DAY, conf
 from collector.numbers import filters, stats
 from collector.numbers import history as past
-from collector.numbers.answers import Problem, Receipt
 from collector.numbers.dimensions import Rules
 from collector.numbers.history import ClosedDays
 from collector.numbers.moments import iso
 from collector.numbers.snapshot import Snapshot
 from collector.reports import parsing as reports
+from collector.reports.fields import FIELDS
 from collector.views import badges
 from collector.views import health as server
+from collector.views.endpoint import Problem
+from collector.views.ingest import Receipt
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 DAY_OF_REPORT = 20_522  # days since 1970: 2026-03-10
@@ -89,7 +91,7 @@ def badge() -> str:
 
 def badge_json() -> str:
     """The badge described."""
-    return _compact(badges.endpoint(badges.Badge("instances", "1", "blue", warming_up=True)))
+    return _compact(badges.description(badges.Badge("instances", "1", "blue", warming_up=True)))
 
 
 def health() -> str:
@@ -104,7 +106,7 @@ def docs_url() -> str:
 
 def sent() -> dict[str, Any]:
     """The content of a report."""
-    return {"id": ID, "version": {field.name: field.example for field in reports.FIELDS}}
+    return {"id": ID, "version": {field.name: field.example for field in FIELDS}}
 
 
 def _version() -> dict[str, str | None]:

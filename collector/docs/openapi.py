@@ -11,10 +11,10 @@ from django.urls import reverse
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
 from collector.docs import examples
-from collector.numbers import answers, history, stats
+from collector.numbers import history, stats
 from collector.numbers.dimensions import ALL
 from collector.reports import parsing as reports
-from collector.views import badges
+from collector.views import badges, endpoint, health, ingest
 
 JSON = "application/json"
 SCHEMAS = "#/components/schemas/{name}"
@@ -78,7 +78,7 @@ OPERATIONS = (
         method="post",
         body=reports.Body,
         example=examples.sent(),
-        answers={201: answers.Receipt},
+        answers={201: ingest.Receipt},
         refusals=(*NOT_A_BODY, 503),
     ),
     Operation(
@@ -124,7 +124,7 @@ OPERATIONS = (
     Operation(
         name="badge-json",
         summary="A badge, described to shields.io",
-        answers={200: answers.BadgeDescription, 304: None},
+        answers={200: badges.BadgeDescription, 304: None},
         parameters=BADGE,
     ),
     Operation(
@@ -153,16 +153,16 @@ OPERATIONS = (
         answers={200: "text/html", 304: None},
     ),
     Operation(name="api", summary="The API, to be read", answers={200: "text/html", 304: None}),
-    Operation(name="healthz", summary="Alive", answers={200: answers.Health}),
+    Operation(name="healthz", summary="Alive", answers={200: health.Health}),
     Operation(
         name="readyz",
         summary="Able to take reports",
-        answers={200: answers.Status},
+        answers={200: health.Status},
         refusals=(503,),
     ),
 )
 TYPES = (
-    answers.Problem,
+    endpoint.Problem,
     *(each.body for each in OPERATIONS if each.body),
     *(kind for each in OPERATIONS for kind in each.answers.values() if isinstance(kind, type)),
 )
@@ -200,7 +200,7 @@ def schemas() -> dict[str, Any]:
 
 
 def _described(operation: Operation) -> dict[str, Any]:
-    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, answers.Problem)
+    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, endpoint.Problem)
     if operation.parameters:
         refusals[414] = "text/html"
     described: dict[str, Any] = {

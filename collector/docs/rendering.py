@@ -12,7 +12,7 @@ from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
 from collector.docs import api_tables as reference
 from collector.docs import examples
 from collector.reports.fields import FIELDS
-from collector.views.layout import framed
+from collector.views.layout import render_page
 
 SOURCES = Path(__file__).parent / "pages"
 TITLES = {  # by the name of the path
@@ -59,7 +59,7 @@ def _filled(name: str) -> str:
 
 def _page(source: str, title: str, here: str = "") -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    return framed("page", title, here, content=content)
+    return render_page("page", title, here, content=content)
 
 
 def _forget_pages(**kwargs: Any) -> None:
