@@ -172,13 +172,13 @@ def post_worker_init(worker):
 def keep_house(cache):
     """Give memory back also on a server that nobody visits, and tell what was not told yet."""
     from collector.cache import Unavailable
-    from collector.numbers import stats
+    from collector.numbers import snapshot
 
     while True:
         gevent.sleep(HOUSEKEEPING)
         with suppress(Unavailable):
             cache.free_expired()
-            stats.let_go()
+            snapshot.drop_stale()
         tell_untold()
 
 

@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache.base import TallyCache, Unavailable, Unusable
+from collector.cache.base import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
 from collector.reports.fields import COUNTED
 
@@ -103,8 +103,8 @@ def _store() -> Iterator[CheckMessage]:
     if backend is None or not backend.shared:
         return
     try:
-        unmet = backend.unmet(conf.cache)
-    except Unusable as error:
+        unmet = backend.unmet_requirements(conf.cache)
+    except InvalidURL as error:
         yield Error(
             str(error),
             hint="Write REDIS_URL as redis://:password@host:port/number, rediss:// for TLS, or as "

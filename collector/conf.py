@@ -144,7 +144,6 @@ def records_cache(
             "GRANULARITY": DAY,
             "MAX_ENTRIES": max_instances,
             "HISTORY": history_days,
-            "SUMMARY": "collector.numbers.history.closing",
         },
     }
     if redis_url:

@@ -8,44 +8,40 @@ from django.core.signals import setting_changed
 
 from collector.cache.base import (
     CacheFull,
-    Choice,
-    Row,
-    Sizes,
+    InvalidURL,
     TallyCache,
     TooManyValues,
-    Totals,
     Unavailable,
-    Unusable,
 )
+from collector.cache.tally import Cohort, Tally
 from collector.conf import conf
 
 __all__ = [
     "CacheFull",
-    "Choice",
-    "Row",
-    "Sizes",
+    "Cohort",
+    "InvalidURL",
+    "Tally",
     "TallyCache",
     "TooManyValues",
-    "Totals",
     "Unavailable",
-    "Unusable",
     "records",
 ]
 
 
 @cache
 def records() -> TallyCache:
-    """The cache that holds the reports, one object for the whole process.
+    """Return the cache that holds the reports: one object for the whole process.
 
-    `django.core.cache.caches` builds one a thread, and under gevent every connection is a thread.
+    `django.core.cache.caches` builds one object per thread, and under gevent each connection is a
+    thread of its own.
     """
     return cast(TallyCache, caches.create_connection(conf.cache_alias))
 
 
-def _forget_object(*, setting: str, **kwargs: Any) -> None:
+def _reset_records(*, setting: str, **kwargs: Any) -> None:
     """Follow `override_settings`, as Django's own `caches` does."""
     if setting in ("CACHES", "HEADCOUNT_CACHE"):
         records.cache_clear()
 
 
-setting_changed.connect(_forget_object)
+setting_changed.connect(_reset_records)

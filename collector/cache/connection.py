@@ -29,8 +29,8 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
-from collector.cache.base import Unavailable, Unusable
-from collector.cache.server_requirements import DEMANDS, FORBIDDEN, Demand
+from collector.cache.base import InvalidURL, Unavailable
+from collector.cache.server_requirements import FORBIDDEN, REQUIREMENTS, ServerRequirement
 
 SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
 NAME = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()  # as EVALSHA has it
@@ -70,14 +70,16 @@ class Slot:
         if problems := self.unmet():
             raise Refused(" ".join(f"{each.problem} {each.remedy}" for each in problems))
 
-    def unmet(self) -> list[Demand]:
+    def unmet(self) -> list[ServerRequirement]:
         """The demands that the server does not meet; if it meets all, the connection is kept."""
         try:
             if self.connection is not None:
                 with suppress(Broken):  # the server closed it: the next one is new
                     self._ask(PING)
             self._ask(PING)
-            problems = [each for each in DEMANDS if not self.unchecked and not self._meets(each)]
+            problems = [
+                each for each in REQUIREMENTS if not self.unchecked and not self._meets(each)
+            ]
         except ResponseError as error:
             self.close()
             unknown = str(error).lower().startswith("unknown command")
@@ -88,7 +90,7 @@ class Slot:
             self.close()
         return problems
 
-    def _meets(self, demand: Demand) -> bool:
+    def _meets(self, demand: ServerRequirement) -> bool:
         told = self._ask(packed(b"CONFIG", b"GET", demand.option.encode()))
         return bool(told[1:] == [demand.value.encode()])
 
@@ -140,7 +142,7 @@ class Client:
             self.told = ""
         return answer
 
-    def unmet(self) -> list[Demand]:
+    def unmet(self) -> list[ServerRequirement]:
         """What the server's configuration would break; raises Unavailable."""
         return self._with_slot(Slot.unmet)
 
@@ -180,7 +182,7 @@ class Client:
 
 
 def _pool(url: str) -> ConnectionPool:
-    """What opens connections; raises Unusable. An option of the URL would win over ours."""
+    """What opens connections; raises InvalidURL. An option of the URL would win over ours."""
     try:
         parts = urlsplit(url)
         unknown = parse_qs(parts.query).keys() - OPTIONS
@@ -195,7 +197,7 @@ def _pool(url: str) -> ConnectionPool:
             protocol=2,
         )
     except ValueError:
-        raise Unusable("The URL of the store cannot be used.") from None
+        raise InvalidURL("The URL of the store cannot be used.") from None
 
 
 def packed(*command: bytes) -> bytes:

@@ -37,7 +37,7 @@ from collector.cache.base import (
 )
 from collector.cache.connection import Client, client
 from collector.cache.serialization import sealed, unsealed
-from collector.cache.server_requirements import Demand
+from collector.cache.server_requirements import ServerRequirement
 from collector.fingerprint import fingerprint
 
 # Redis keeps a text of up to 14 bytes in 16, one of 15 in 24; 112 bits of a keyed digest are far
@@ -80,7 +80,7 @@ class RedisCache(TallyCache):
         self._told: tuple[bytes, dict[int, Any]] = (b"", {})
 
     @classmethod
-    def unmet(cls, entry: Mapping[str, Any]) -> list[Demand]:
+    def unmet(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
         unchecked = bool(entry.get("OPTIONS", {}).get("UNCHECKED"))
         return client(entry["LOCATION"], unchecked).unmet()
 

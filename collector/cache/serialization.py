@@ -1,4 +1,4 @@
-"""Values as bytes: equal bytes for equal values, and proof that they are our own."""
+"""Values as bytes: equal bytes for equal values, and a seal that proves that we wrote them."""
 
 import io
 import pickle
@@ -10,13 +10,13 @@ SEAL_SIZE = 16  # bytes
 
 
 def pickled(value: Any) -> bytes:
-    """Equal bytes for equal parts: the memo tells one object used twice from two equal ones."""
+    """Return a value as bytes that are the same for equal values of the same types."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-    pickler.fast = True
+    pickler.fast = True  # the memo would tell one object used twice from two equal objects
     try:
         pickler.dump(value)
-    except ValueError:  # it contains itself
+    except ValueError:  # the value contains itself, which needs the memo
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
     return buffer.getvalue()
 
@@ -25,13 +25,16 @@ NONE = pickled(None)
 
 
 def sealed(value: Any, secret: bytes) -> bytes:
-    """A value for a store that others may write to: whoever loads a pickle runs what it says."""
+    """Return a value as bytes for a store to which others may write.
+
+    Unpickling runs any code that a pickle names, so each one must be proved to be ours.
+    """
     content = pickled(value)
     return _seal(content, secret) + content
 
 
 def unsealed(content: bytes, secret: bytes) -> Any:
-    """The value; ValueError if it was not sealed with this secret."""
+    """Return the value. Raises ValueError if it was not sealed with this secret."""
     seal, content = content[:SEAL_SIZE], content[SEAL_SIZE:]
     if not compare_digest(seal, _seal(content, secret)):
         raise ValueError("not sealed with this secret")

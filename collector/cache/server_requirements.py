@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Demand(NamedTuple):
+class ServerRequirement(NamedTuple):
     """An option of the server, the only value that will do, and what another would break."""
 
     option: str
@@ -20,20 +20,22 @@ class Demand(NamedTuple):
         )
 
 
-class Forbidden(Demand):
+class Forbidden(ServerRequirement):
     """The configuration cannot be read."""
 
     @property
     def remedy(self) -> str:
         """What to do, with the setting to write."""
-        wanted = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in DEMANDS)
+        wanted = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
         return f"Make sure of {wanted}, and say so with REDIS_UNCHECKED=1."
 
 
-DEMANDS = [
-    Demand("save", "", "The store would write to disk: its option `save` is on."),
-    Demand("appendonly", "no", "The store would write to disk: its option `appendonly` is on."),
-    Demand(
+REQUIREMENTS = [
+    ServerRequirement("save", "", "The store would write to disk: its option `save` is on."),
+    ServerRequirement(
+        "appendonly", "no", "The store would write to disk: its option `appendonly` is on."
+    ),
+    ServerRequirement(
         "maxmemory-policy",
         "noeviction",
         "The store would drop records when its memory is full, and nobody would know.",

@@ -4,18 +4,21 @@ The docs quote these; a test asks a server the same and compares.
 """
 
 import json
-from functools import partial
 from typing import Any
 
 import msgspec
 from django.urls import reverse
 from msgspec import UNSET
 
-from collector.cache import Row, Totals
+from collector.cache import Cohort, Tally
 from collector.conf import DAY, conf
 from collector.numbers import filters, stats
 from collector.numbers import history as past
 from collector.numbers.answers import Problem, Receipt
+from collector.numbers.dimensions import Rules
+from collector.numbers.history import ClosedDays
+from collector.numbers.moments import iso
+from collector.numbers.snapshot import Snapshot
 from collector.reports import parsing as reports
 from collector.views import badges
 from collector.views import health as server
@@ -37,17 +40,17 @@ def report_indented() -> str:
 
 def day() -> str:
     """The day of that report."""
-    return stats.iso(DAY_OF_REPORT * DAY)[:10]
+    return iso(DAY_OF_REPORT * DAY)[:10]
 
 
 def forgotten_day() -> str:
     """The day at whose beginning it is forgotten."""
-    return stats.iso(_expiry())[:10]
+    return iso(_expiry())[:10]
 
 
 def receipt() -> str:
     """The answer to it."""
-    return _compact(Receipt(_version(), stats.iso(_expiry())))
+    return _compact(Receipt(_version(), iso(_expiry())))
 
 
 def refusal() -> str:
@@ -71,7 +74,7 @@ def filtered() -> str:
 
 def history() -> str:
     """The past of a server that started today."""
-    return _compact(past.numbers(_snapshot()))
+    return _compact(past.history(_snapshot().history, _snapshot().since))
 
 
 def badge_path() -> str:
@@ -113,15 +116,15 @@ def _expiry() -> int:
 
 
 def _numbers(query: dict[str, list[str]] | None = None) -> Any:
-    return stats.numbers(_snapshot(), filters.parse(query or {}))
+    return stats.statistics(_snapshot(), filters.parse(query or {}))
 
 
-def _snapshot() -> stats.Snapshot:
+def _snapshot() -> Snapshot:
     since = DAY_OF_REPORT * DAY + 8 * 3600
-    rows = [Row(_version(), _expiry(), False, 1)]
-    return stats.Snapshot(
-        Totals.of(rows), partial(Totals.of, rows), {}, since, since + 60, stats.rules_in_force()
-    )
+    counts = {b"": 1}
+    tally = Tally({b"": _version()}, counts, (Cohort(_expiry(), False, 1, counts),))
+    rules = Rules(conf.min_group, conf.hide)
+    return Snapshot(tally, ClosedDays({}, rules), since, since + 60, rules)
 
 
 def _compact(content: Any) -> str:

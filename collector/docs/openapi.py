@@ -11,7 +11,7 @@ from django.urls import reverse
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
 from collector.docs import examples
-from collector.numbers import answers
+from collector.numbers import answers, history, stats
 from collector.numbers.dimensions import ALL
 from collector.reports import parsing as reports
 from collector.views import badges
@@ -93,14 +93,14 @@ OPERATIONS = (
     Operation(
         name="stats",
         summary="The statistics; filters narrow them",
-        answers={200: answers.Numbers, 304: None},
+        answers={200: stats.Numbers, 304: None},
         parameters=_filters(maxItems=MAX_FILTERS),
         refusals=(400, 503),
     ),
     Operation(
         name="history",
         summary="The days that are over",
-        answers={200: answers.History, 304: None},
+        answers={200: history.History, 304: None},
         refusals=(503,),
     ),
     Operation(

@@ -1,54 +1,54 @@
-"""What installations are divided by: each counted field as it was sent, and folded.
-
-A dimension is a breakdown of the numbers and a filter of the same installations.
-"""
+"""The dimensions by which instances are counted: each counted field as it was sent, and folded."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from collector.numbers import folding
-from collector.reports.fields import COUNTED
+from collector.reports.fields import FIELDS
 
-Kept = Mapping[str, str | None]  # what is kept of a report: the counted fields by name
+Version = Mapping[str, str | None]  # the counted fields of a report, by name
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """A name for each installation, made of one field of its report."""
+    """One breakdown of the statistics, and one filter. It derives a name from a field."""
 
     name: str  # of the filter
-    breakdown: str  # in the numbers
+    breakdown: str  # its key in the statistics
+    label: str  # what people call it
     field: str
     fold: Callable[[str], str] = str
 
-    def of(self, version: Kept) -> str:
-        """The name of an installation; what is missing is the empty string."""
+    def name_of(self, version: Version) -> str:
+        """Return the name that a version has in this dimension; a missing value is ""."""
         return self.fold(version[self.field] or "")
 
 
-RAW = tuple(Dimension(field, breakdown, field) for field, breakdown in COUNTED.items())
-RELEASE = Dimension("release", "releases", "app", folding.release)
-FOLDED = (
-    RELEASE,
-    Dimension("repository", "repositories", "image", folding.repository),
-    Dimension("family", "families", "arch", folding.family),
+RAW = tuple(
+    Dimension(field.name, field.counted_as, field.label, field.name)
+    for field in FIELDS
+    if field.counted_as
 )
+RELEASE = Dimension("release", "releases", "release", "app", folding.release)
+REPOSITORY = Dimension("repository", "repositories", "repository", "image", folding.repository)
+FAMILY = Dimension("family", "families", "processor", "arch", folding.family)
+FOLDED = (RELEASE, REPOSITORY, FAMILY)
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What may be told by name: no small group, and nothing that the operator hides."""
+    """Which names may be listed: none of a group below the minimum, and none that is hidden."""
 
     min_group: int = 1
     hide: Mapping[str, str] | None = None  # by field, a regular expression
 
     def hides(self, dimension: Dimension, *names: str) -> bool:
-        """Whether one of these names, raw or folded, is hidden."""
+        """Return whether the pattern of the dimension's field matches one of these names."""
         pattern = (self.hide or {}).get(dimension.field)
-        return pattern is not None and pattern != "" and any(re.search(pattern, n) for n in names)
+        return bool(pattern) and any(re.search(str(pattern), name) for name in names)
 
-    def hides_version(self, dimension: Dimension, version: Kept) -> bool:
-        """Whether the name of this installation is hidden, as it was sent or folded."""
-        return self.hides(dimension, version[dimension.field] or "", dimension.of(version))
+    def hides_version(self, dimension: Dimension, version: Version) -> bool:
+        """Return whether the name of a version is hidden, as it was sent or folded."""
+        return self.hides(dimension, version[dimension.field] or "", dimension.name_of(version))

@@ -1,12 +1,12 @@
-"""Filters: which installations to count, without telling what is not told by name."""
+"""Filters: which instances to count, without revealing a name that may not be listed."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.cache import Sizes
+from collector.cache import Tally
 from collector.conf import MAX_FILTERS
-from collector.numbers.dimensions import ALL, Dimension, Kept, Rules
+from collector.numbers.dimensions import ALL, Dimension, Rules, Version
 from collector.reports.parsing import Refusal
 
 
@@ -15,13 +15,13 @@ class Filter:
     """Names, or beginnings of names, in one dimension."""
 
     dimension: Dimension
-    exact: frozenset[str]
+    names: frozenset[str]
     prefixes: tuple[str, ...]
 
-    def match(self, version: Kept) -> bool:
-        """Whether an installation has one of the names."""
-        name = self.dimension.of(version)
-        return name in self.exact or name.startswith(self.prefixes)
+    def matches(self, version: Version) -> bool:
+        """Return whether a version has one of the names."""
+        name = self.dimension.name_of(version)
+        return name in self.names or name.startswith(self.prefixes)
 
 
 Filters = tuple[Filter, ...]
@@ -29,38 +29,61 @@ NO_FILTERS: Filters = ()
 
 
 def parse(query: Mapping[str, Sequence[str]]) -> Filters:
-    """Filters from the values of each parameter; a final `*` makes a prefix.
+    r"""Return the filters of a query: the values given for each dimension.
 
-    Raises Refusal for more than MAX_FILTERS values of one; other parameters are ignored.
+    A final `*` makes a value a prefix, and `\*` stands for a literal `*` there. Raises Refusal if
+    there are more than MAX_FILTERS values of one dimension. Other parameters are ignored.
     """
-    return tuple(_filter(ALL[name], given) for name, given in query.items() if name in ALL)
+    return tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
 
 
-def _filter(dimension: Dimension, given: Sequence[str]) -> Filter:
-    if len(given) > MAX_FILTERS:
+def exact(name: str) -> str:
+    r"""Return the filter value that selects this name only; a final `*` becomes `\*`."""
+    if not name.endswith("*"):
+        return name
+    text, backslashes = _split(name)
+    return text + 2 * backslashes + r"\*"
+
+
+def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
+    if len(values) > MAX_FILTERS:
         problem = f"{dimension.name} is given more than {MAX_FILTERS} times; use fewer."
         raise Refusal(problem, dimension.name)
-    return Filter(
-        dimension,
-        frozenset(name for name in given if not name.endswith("*")),
-        tuple(name[:-1] for name in given if name.endswith("*")),
-    )
+    names, prefixes = set(), []
+    for value in values:
+        if not value.endswith("*"):
+            names.add(value)
+            continue
+        text, backslashes = _split(value)
+        start = text + backslashes[: len(backslashes) // 2]
+        if len(backslashes) % 2:
+            names.add(f"{start}*")
+        else:
+            prefixes.append(start)
+    return Filter(dimension, frozenset(names), tuple(prefixes))
 
 
-def select(sizes: Sizes, filters: Filters, rules: Rules) -> Sizes:
-    """The versions that the filters match, of those given with their number of installations.
+def _split(value: str) -> tuple[str, str]:
+    """Return what stands before a final `*`, and apart from it the backslashes at its end."""
+    text = value[:-1].rstrip("\\")
+    return text, value[len(text) : -1]
 
-    With a minimum group, the matches are grouped by the names that are filtered, and a group
-    below the minimum is left out, as is a hidden name: else a filter would tell what is not told.
+
+def select(tally: Tally, filters: Filters, rules: Rules) -> set[bytes]:
+    """Return the names of the values in a tally that the filters match.
+
+    If there is a minimum group, the matches are grouped by the names that are filtered, and the
+    groups below the minimum are left out, as hidden names are: otherwise a filter would reveal what
+    may not be listed.
     """
     matches = [
-        (tuple(one.dimension.of(version) for one in filters), version, size)
-        for version, size in sizes
+        (name, tuple(one.dimension.name_of(version) for one in filters))
+        for name, version in tally.values.items()
         if version is not None
-        and all(one.match(version) for one in filters)
+        and all(one.matches(version) for one in filters)
         and not any(rules.hides_version(one.dimension, version) for one in filters)
     ]
     groups: Counter[tuple[str, ...]] = Counter()
-    for group, _, size in matches:
-        groups[group] += size
-    return [(version, size) for group, version, size in matches if groups[group] >= rules.min_group]
+    for name, group in matches:
+        groups[group] += tally.counts[name]
+    return {name for name, group in matches if groups[group] >= rules.min_group}

@@ -1,12 +1,14 @@
-"""Folding: what many raw values have in common. The rules are here, and only here.
+"""Folding: what many values as sent have in common. This module holds all of its rules.
 
-- A release is a version without its leading `v` and its build suffix: `v0.89.0`, `0.89` and
-  `0.89.0-alpine` are 0.89.0. A pre-release is a release of its own. What has no number with a dot
-  in front (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`) is no release.
-- A repository is an image without its registry's host: `ghcr.io/a/b` and `a/b` are a/b.
-- A family is the kind of processor in an architecture: 64-bit x86, 64-bit ARM, 32-bit ARM, other.
+- The release of a version is the version without its leading `v` and its build suffix: `v0.89.0`,
+  `0.89` and `0.89.0-alpine` are 0.89.0. A pre-release is a release of its own. A development build
+  (`0.92.0-dev`, `0.92.0-SNAPSHOT`, `0.92.0.dev5`) is no release, and neither is a version without a
+  number with a dot in front (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`).
+- The repository of an image is the image without the host of its registry: `ghcr.io/a/b` and `a/b`
+  are a/b.
+- The family of an architecture is its kind of processor, one of FAMILIES or "other".
 
-Each rule takes a raw value, "" for one that is missing, and is remembered for those seen lately.
+Each rule takes a value as sent, with "" for a missing one, and caches its latest results.
 """
 
 import re
@@ -15,28 +17,38 @@ from functools import lru_cache
 from packaging.version import Version
 
 NO_RELEASE = ""
-X86, ARM64, ARM32, OTHER = "64-bit x86", "64-bit ARM", "32-bit ARM", "other"
-SEEN = 20_000  # raw values remembered; twice as many as a cache keeps by default
+OTHER = "other"
+CACHED = 20_000  # results cached by each rule, twice the distinct values that a cache holds
 
-# The number in front, and a pre-release as packaging's scheme (PEP 440) knows it.
+# The number in front, and a pre-release as packaging's scheme (PEP 440) knows it. Debian's versions
+# have a tilde before it.
 _RELEASE = re.compile(
-    r"v?(\d+(?:\.\d+)+(?:[-._]?(?:alpha|beta|a|b|c|rc|pre|preview)[-._]?\d*(?![a-z\d]))?)",
+    r"v?(\d+(?:\.\d+)+(?:[-._~]?(?:alpha|beta|a|b|c|rc|pre|preview)[-._]?\d*(?![a-z\d]))?)",
     re.IGNORECASE,
 )
-_FAMILIES = (
-    (X86, re.compile(r"x86[_-]64|amd64|x64", re.IGNORECASE)),
-    (ARM64, re.compile(r"aarch64|arm64", re.IGNORECASE)),
-    (ARM32, re.compile(r"arm", re.IGNORECASE)),
-)
+_DEVELOPMENT = re.compile(r"[-._+~](?:dev|snapshot|nightly|canary)(?![a-z])", re.IGNORECASE)
+# The first pattern that matches the beginning of an architecture decides.
+FAMILIES = {
+    "64-bit x86": re.compile(r"x86[_-]64|amd64|x64", re.IGNORECASE),
+    "32-bit x86": re.compile(r"i[3-6]86|x86|ia32", re.IGNORECASE),
+    "64-bit ARM": re.compile(r"aarch64|arm64", re.IGNORECASE),
+    "32-bit ARM": re.compile(r"arm", re.IGNORECASE),
+    "RISC-V": re.compile(r"riscv", re.IGNORECASE),
+    "POWER": re.compile(r"powerpc|ppc", re.IGNORECASE),
+    "s390x": re.compile(r"s390", re.IGNORECASE),
+}
 
 
-@lru_cache(SEEN)
+@lru_cache(CACHED)
 def release(app: str) -> str:
-    """The release of a version, with three numbers at least; NO_RELEASE if it is none."""
-    found = _RELEASE.match(app)
-    if not found or app[found.end() :][:1].isalnum():
+    """Return the release of a version, with at least three numbers, or NO_RELEASE."""
+    match = _RELEASE.match(app)
+    if not match:
         return NO_RELEASE
-    version = Version(found[1])
+    suffix = app[match.end() :]
+    if suffix[:1].isalnum() or _DEVELOPMENT.search(suffix):
+        return NO_RELEASE
+    version = Version(match[1].replace("~", ""))
     numbers = [*version.release, 0, 0][: max(3, len(version.release))]
     while len(numbers) > 3 and not numbers[-1]:
         numbers.pop()
@@ -44,28 +56,28 @@ def release(app: str) -> str:
     return ".".join(map(str, numbers)) + pre
 
 
-@lru_cache(SEEN)
+@lru_cache(CACHED)
 def order(name: str) -> Version:
-    """What releases are compared by."""
+    """Return what to compare a release by."""
     return Version(name)
 
 
-@lru_cache(SEEN)
+@lru_cache(CACHED)
 def repository(image: str) -> str:
-    """An image's name without its registry's host."""
+    """Return the name of an image without the host of its registry."""
     host, slash, rest = image.partition("/")
     # Docker's own rule: the first part is a host if it has a dot or a port, or is localhost.
     is_host = slash and ("." in host or ":" in host or host == "localhost")
     return rest if is_host else image
 
 
-def forget() -> None:
-    """Remember no value that was seen."""
+@lru_cache(CACHED)
+def family(arch: str) -> str:
+    """Return the family of an architecture."""
+    return next((name for name, pattern in FAMILIES.items() if pattern.match(arch)), OTHER)
+
+
+def clear_caches() -> None:
+    """Drop all cached results: some may be of values that no instance reports any more."""
     for rule in (release, order, repository, family):
         rule.cache_clear()
-
-
-@lru_cache(SEEN)
-def family(arch: str) -> str:
-    """The kind of processor of an architecture."""
-    return next((name for name, pattern in _FAMILIES if pattern.match(arch)), OTHER)

@@ -1,58 +1,148 @@
-"""The past: one aggregate a day, as `/stats` stood at its end. Counts only, and in memory too."""
+"""The history: one summary per past day, with the statistics as they stood at its end.
+
+A summary holds counts only, and it is kept where the reports are.
+"""
 
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from collector.cache import Totals
+from msgspec import Meta, Struct
+
+from collector.cache import Tally, TallyCache
 from collector.conf import DAY, conf
-from collector.numbers import stats
-from collector.numbers.answers import Day, History, Others
+from collector.numbers.breakdowns import (
+    Count,
+    Others,
+    count_others,
+    counts_by_field,
+    described,
+    folded_breakdowns,
+    list_names,
+    name_members,
+    raw_breakdowns,
+    struct,
+)
 from collector.numbers.dimensions import RAW, RELEASE, Rules
+from collector.numbers.memo import once
+from collector.numbers.moments import day_of_report, iso, iso_date
 
+Summary = Mapping[str, Any]  # see `summarize`
+Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 TOTALS = ("instances", "established", "reported")
 
+Day = struct(
+    "Day",
+    "The statistics as they stood at the end of a day.",
+    [
+        ("date", Date),
+        ("instances", Count),
+        ("established", Count),
+        ("reported", described(Count, "Instances that reported on this day.")),
+        *name_members(RAW),
+        ("others", Others),
+    ],
+)
 
-def closing(totals: Totals, start: int) -> dict[str, Any]:
-    """What is kept of the tally at the end of the day that began at `start`, POSIX seconds."""
-    # What is hidden is not kept: it would take the place of what is shown. Small groups are left
-    # out when it is read.
-    kept = stats.summary(totals, Rules(hide=conf.hide))
-    reported = sum(
-        size
-        for expiry, _, size in totals.ends
-        if stats.day_of(expiry, conf.retention_days) == start // DAY
+
+class History(Struct, frozen=True):
+    """The past days, oldest first; a day on which the server did not run is missing."""
+
+    since: Moment
+    history_days: Annotated[Count, Meta(description="How many days are kept.")]
+    days: list[Day]  # type: ignore[valid-type]  # the table of fields decides its members
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedDays:
+    """The summaries of the past days by the start of each day, and the rules for listing them."""
+
+    summaries: Mapping[int, Summary]
+    rules: Rules
+
+
+_latest: tuple[Mapping[int, Any], ClosedDays] | None = None
+
+
+def closed_days(cache: TallyCache, rules: Rules) -> ClosedDays:
+    """Return the past days of a cache: the same object for as long as nothing in them changes.
+
+    A day that has just closed is still a tally in the cache, which gets its summary here.
+    """
+    global _latest  # noqa: PLW0603  the one memory of the last history
+    history = cache.history()
+    unsummarized = {start: day for start, day in history.items() if isinstance(day, Tally)}
+    for start, tally in unsummarized.items():
+        cache.summarize(start, summarize(tally, start))
+    if unsummarized:
+        history = cache.history()
+    latest = _latest
+    if latest and latest[0] is history and latest[1].rules == rules:
+        return latest[1]
+    closed = ClosedDays(
+        {start: day for start, day in history.items() if not isinstance(day, Tally)}, rules
     )
-    names = ("instances", "established", *(raw.breakdown for raw in RAW))
-    releases = kept["folded"].releases
-    return {"reported": reported, "releases": releases, **{name: kept[name] for name in names}}
+    _latest = (history, closed)
+    return closed
 
 
-def releases(taken: stats.Snapshot) -> list[Mapping[str, int]]:
-    """The installations by release at the end of each of those days."""
-    return taken.past.once(
+def summarize(tally: Tally, start: int) -> Summary:
+    """Return what is kept of the day that began at `start`, in POSIX seconds.
+
+    Hidden names are left out, or they would take the place of names that are listed. Groups below
+    the minimum are left out only when the summary is read.
+    """
+    rules = Rules(hide=conf.hide)
+    counts = counts_by_field(tally)
+    return {
+        "instances": tally.size,
+        "established": count_established(tally),
+        "reported": sum(
+            cohort.size
+            for cohort in tally.cohorts
+            if day_of_report(cohort.expiry, conf.retention_days) == start // DAY
+        ),
+        "releases": folded_breakdowns(tally.size, counts, rules).releases,
+        **raw_breakdowns(counts, rules),
+    }
+
+
+def count_established(tally: Tally) -> int:
+    """Return how many instances have reported on at least two days."""
+    return sum(cohort.size for cohort in tally.cohorts if cohort.renewed)
+
+
+def days(closed: ClosedDays) -> list[Any]:
+    """Return the past days as they are answered, a `Day` each, oldest first."""
+    return once(
+        closed,
+        "days",
+        lambda: [_day(start, each, closed.rules) for start, each in closed.summaries.items()],
+    )
+
+
+def releases(closed: ClosedDays) -> list[Mapping[str, int]]:
+    """Return the number of instances by release at the end of each past day, oldest first."""
+    return once(
+        closed,
         "releases",
         lambda: [
-            stats.listing(RELEASE, kept["releases"], taken.rules) for kept in taken.history.values()
+            list_names(RELEASE, each["releases"], closed.rules)
+            for each in closed.summaries.values()
         ],
     )
 
 
-def numbers(taken: stats.Snapshot) -> History:
-    """The days that are over, the oldest first, under the rules in force, and since when."""
-    return History(stats.iso(taken.since), conf.history_days, days(taken))
-
-
-def days(taken: stats.Snapshot) -> list[Any]:
-    """The days that are over, the oldest first, made once until the next is over."""
-    return taken.past.once(
-        "days", lambda: [point(start, kept, taken.rules) for start, kept in taken.history.items()]
-    )
+def history(closed: ClosedDays, since: float) -> History:
+    """Return the past days, and the moment at which counting began, as they are answered."""
+    return History(iso(since), conf.history_days, days(closed))
 
 
 def to_csv(history: History) -> str:
-    """The same, a line for each number: date, what, name, installations."""
+    """Return a history as CSV, with a line for each number: date, what, name, installations."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(("date", "what", "name", "installations"))
@@ -66,18 +156,20 @@ def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
         yield day.date, total, "", getattr(day, total)
     for breakdown in (raw.breakdown for raw in RAW):
         for name, count in getattr(day, breakdown).items():
-            yield day.date, breakdown, _harmless(name), count
+            yield day.date, breakdown, _escape(name), count
         yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
 
 
-def _harmless(name: str) -> str:
-    """A name that no spreadsheet takes for a formula."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
+def _escape(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula; different names stay different."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "'")) else name
 
 
-def point(start: int, kept: Mapping[str, Any], rules: Rules) -> Any:
-    """A day as it is told: `answers.Day`."""
-    totals = {name: kept[name] for name in TOTALS}
-    listed = {raw.breakdown: stats.listing(raw, kept[raw.breakdown], rules) for raw in RAW}
-    others = Others(**stats.others(kept["instances"], listed))
-    return Day(date=stats.iso(start)[:10], **totals, **listed, others=others)
+def _day(start: int, summary: Summary, rules: Rules) -> Any:
+    listed = {raw.breakdown: list_names(raw, summary[raw.breakdown], rules) for raw in RAW}
+    return Day(
+        date=iso_date(start // DAY),
+        **{name: summary[name] for name in TOTALS},
+        **listed,
+        others=Others(**count_others(summary["instances"], listed)),
+    )

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 
 from collector.cache import Unavailable
-from collector.numbers import filters, stats
+from collector.numbers import filters, memo, snapshot
 from collector.numbers.answers import BadgeDescription
 from collector.reports.parsing import Refusal
 from collector.views.endpoint import Endpoint, unless_known, with_length
@@ -60,9 +60,9 @@ def badge(query: Mapping[str, Sequence[str]]) -> Badge:
     if color not in COLORS and not _HEX.match(color):
         color = COLOR
     try:
-        taken = stats.snapshot()
+        taken = snapshot.current()
         chosen = filters.parse(query)
-        instances = taken.once(("instances", chosen), lambda: taken.count(chosen))
+        instances = memo.once(taken, ("instances", chosen), lambda: taken.count(chosen))
     except (Unavailable, Refusal):
         return Badge(label, UNKNOWN, color)
     return Badge(label, str(instances), color, taken.warming_up)

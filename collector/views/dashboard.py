@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from collector.numbers import stats
+from collector.numbers import snapshot
 from collector.views import panels
 from collector.views.endpoint import with_length
 from collector.views.exports import Numbers
@@ -23,6 +23,6 @@ class Dashboard(Numbers):
         there = f"{reverse('collector-dashboard')}?{query}"
         return with_length(HttpResponseRedirect(there, headers={"Cache-Control": "no-cache"}))
 
-    def body(self, taken: stats.Snapshot) -> bytes:
+    def body(self, taken: snapshot.Snapshot) -> bytes:
         shown = panels.page(taken, dict(self.request.GET.lists()))
         return framed("dashboard", "Installations", "dashboard", **shown).encode()

@@ -5,8 +5,8 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from collector.cache import TooManyValues, records
-from collector.numbers import stats
 from collector.numbers.answers import Receipt
+from collector.numbers.moments import iso
 from collector.reports import parsing as reports
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, answer, json_body
@@ -31,7 +31,7 @@ class Ingest(Endpoint):
         except TooManyValues:
             stored = None
             forgotten_at = records().put(report.id, stored)
-        return answer(Receipt(stored, forgotten_at and stats.iso(forgotten_at)), 201)
+        return answer(Receipt(stored, forgotten_at and iso(forgotten_at)), 201)
 
 
 class Forget(Endpoint):

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from collector.conf import conf
-from collector.numbers import stats
+from collector.numbers import memo, snapshot, stats
 from collector.numbers.dimensions import FOLDED
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -52,20 +52,20 @@ def count(status: int) -> None:
         _last_report.set(int(time.time()))
 
 
-def text(taken: stats.Snapshot) -> bytes:
+def text(taken: snapshot.Snapshot) -> bytes:
     """All metrics: those of a snapshot, made once for it, and those of the process."""
-    numbers = taken.once("metrics", lambda: _numbers(taken))
+    numbers = memo.once(taken, "metrics", lambda: _numbers(taken))
     return numbers + generate_latest(_process)
 
 
 class _Snapshot(Collector):
     """The metrics of a snapshot."""
 
-    def __init__(self, taken: stats.Snapshot) -> None:
+    def __init__(self, taken: snapshot.Snapshot) -> None:
         self.taken = taken
 
     def collect(self) -> Iterator[Metric]:
-        numbers = stats.numbers(self.taken)
+        numbers = stats.statistics(self.taken)
         yield _gauge("instances", "Installations whose report counts.", numbers.instances)
         yield _gauge(
             "established_instances",
@@ -84,12 +84,12 @@ class _Snapshot(Collector):
         yield _gauge("since_timestamp_seconds", "When counting began.", self.taken.since)
         yield _gauge("warming_up", "1 until a whole day was counted.", numbers.warming_up)
         yield _gauge("instances_limit", "Installations kept at most.", conf.max_instances)
-        versions = sum(value is not None for value, _ in self.taken.totals.values)
+        versions = sum(value is not None for value in self.taken.tally.values.values())
         yield _gauge("versions", "Distinct versions kept.", versions)
         yield _gauge("versions_limit", "Distinct versions kept at most.", conf.max_values)
 
 
-def _numbers(taken: stats.Snapshot) -> bytes:
+def _numbers(taken: snapshot.Snapshot) -> bytes:
     registry = CollectorRegistry()
     registry.register(_Snapshot(taken))
     return generate_latest(registry)

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 from collector.conf import conf
 from collector.numbers import filters, folding, history, stats, trends
 from collector.numbers.dimensions import ALL, FOLDED, RAW, RELEASE, Dimension
-from collector.numbers.trends import percent
+from collector.numbers.moments import iso
+from collector.numbers.snapshot import Snapshot
 from collector.reports.fields import FIELDS
 
 LISTED = 60  # names in a table of the page; /stats has more
@@ -74,13 +75,13 @@ class Chosen:
     link: str
 
 
-def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
+def page(taken: Snapshot, query: Query) -> dict[str, Any]:
     """All that the page says of a moment, for the filters of a query; raises Refusal."""
     chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
-    whole = stats.numbers(taken)
-    numbers = stats.numbers(taken, filters.parse(chosen)) if chosen else whole
+    whole = stats.statistics(taken)
+    numbers = stats.statistics(taken, filters.parse(chosen)) if chosen else whole
     folded = numbers.folded
-    days = [*history.days(taken), trends.so_far(whole)]
+    days = [*history.days(taken.history), trends.today_so_far(whole)]
     return {
         "numbers": numbers,
         "whole": whole,
@@ -90,7 +91,7 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "choices": [(name, LABELS[name]) for name in ("app", "image", "arch")],
         "query": urlencode(chosen, doseq=True),
         "kept": [(name, value) for name, values in chosen.items() for value in values],
-        "as_of": stats.iso(taken.now),
+        "as_of": iso(taken.now),
         "today": list(numbers.last_reported.values())[-1],
         "change": change(days, whole),
         "latest": latest(folded),
@@ -99,8 +100,6 @@ def page(taken: stats.Snapshot, query: Query) -> dict[str, Any]:
         "repositories": breakdown(FOLDED[1], folded, chosen, numbers.instances),
         "families": breakdown(FOLDED[2], folded, chosen, numbers.instances),
         "architectures": breakdown(RAW[2], numbers, chosen, numbers.instances),
-        **trends.growth(taken, days),
-        **trends.adoption(taken, days, whole.folded.releases),
         "conf": conf,
     }
 
@@ -182,3 +181,15 @@ def change(days: Sequence[Any], whole: Any) -> dict[str, Any] | None:
                 "percent": percent(abs(more), day.instances) if day.instances else "",
             }
     return None
+
+
+def percent(part: int, of: int) -> str:
+    """Return a part of a whole in percent; a part that is not nothing and not all never looks so."""
+    if not of:
+        return "0%"
+    rounded = round(100 * part / of)
+    if not rounded and part:
+        return "<1%"
+    if rounded == 100 and part < of:
+        return ">99%"
+    return f"{rounded}%"

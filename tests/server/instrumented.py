@@ -20,13 +20,13 @@ def forward(days):
 
 def keys(_):
     """How many keys are in memory, those included that expired."""
-    return len(records()._store.keys)
+    return len(records()._contents.keys)
 
 
 def digest(key):
     """A key's digest, in a form that is not the digest."""
     name = records().make_key(key)
-    return [255 - byte for byte in records()._store.digest(name)]
+    return [255 - byte for byte in records()._contents.digest(name)]
 
 
 def holders(text):

@@ -1,118 +1,116 @@
-"""What our backends do beyond BaseCache: the tally, GRANULARITY, MAX_ENTRIES, MAX_VALUES."""
+"""What our backends do beyond BaseCache: the tally, its history, GRANULARITY and the limits."""
 
+import math
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
 
-from collector.cache import CacheFull, Sizes, TooManyValues, Totals
+from collector.cache import CacheFull, Tally, TooManyValues
 from tests.unit.cache.contract import NOW, PlainCacheContract
 
 DAY = 86400
 MIDNIGHT = NOW + DAY / 2
+TODAY = int(NOW // DAY) * DAY
 KEYS = [f"key{n}" for n in range(20)]
+Row = tuple[Any, float | None, bool, int]  # value, expiry, renewed, live keys
 
 
-def assert_tally(cache: Any, *rows: tuple[Any, float | None, bool, int]) -> None:
-    """The rows are these, in any order."""
-    assert Counter(map(tuple, cache.tally())) == Counter(rows)
+def rows_of(tally: Tally) -> list[Row]:
+    """The rows of a tally, sorted. Its counts must add up."""
+    assert tally.values.keys() == tally.counts.keys()
+    counts = sum((Counter(cohort.counts) for cohort in tally.cohorts), Counter())
+    assert counts == tally.counts
+    assert all(cohort.size == sum(cohort.counts.values()) > 0 for cohort in tally.cohorts)
+    assert tally.size == sum(tally.counts.values())
+    rows = [
+        (tally.values[name], cohort.expiry, cohort.renewed, count)
+        for cohort in tally.cohorts
+        for name, count in cohort.counts.items()
+    ]
+    return sorted(rows, key=sort_key)
 
 
-def in_any_order(totals: Totals) -> tuple[Counter[Any], Counter[Any]]:
-    """Totals, to be compared."""
-    return Counter(totals.values), Counter(totals.ends)
+def sort_key(row: Row) -> tuple[str, float, bool]:
+    value, expiry, renewed, _ = row
+    return repr(value), math.inf if expiry is None else expiry, renewed
 
 
-def none_but_a(sizes: Sizes) -> Sizes:
-    """A choice of one value."""
-    return [(value, size) for value, size in sizes if value == "a"]
-
-
-def none_but_none(sizes: Sizes) -> Sizes:
-    """A choice of the keys without a value."""
-    return [(value, size) for value, size in sizes if value is None]
-
-
-def nothing(sizes: Sizes) -> Sizes:
-    """A choice of none."""
-    return []
-
-
-def counted(cache: Any) -> Counter[Any]:
-    """The live keys of each value, as the tally has them."""
-    return sum((Counter({row.value: row.size}) for row in cache.tally()), Counter())
-
-
-def recounted(cache: Any) -> Counter[Any]:
-    """The live keys of each value, asked for one by one."""
-    return Counter(cache.get_many(KEYS).values())
+def assert_tally(cache: Any, *rows: Row) -> None:
+    """The tally of a cache has these rows, in any order."""
+    assert rows_of(cache.tally()) == sorted(rows, key=sort_key)
 
 
 class TallyContract(PlainCacheContract):
     def limited(self, **options: Any) -> Any:
-        """The same cache with these OPTIONS."""
+        """A cache with these OPTIONS."""
         return self.make(OPTIONS=options)
+
+    def daily(self, **options: Any) -> Any:
+        """A cache that rounds expiry to midnights and keeps 90 days of history."""
+        return self.limited(GRANULARITY=DAY, HISTORY=90, **options)
 
     # The tally
 
-    def test_the_tally_counts_the_keys_of_a_value(self, cache):
-        cache.set_many({"a": "red", "b": "red", "c": "blue"}, 10)
-        assert_tally(cache, ("red", NOW + 10, False, 2), ("blue", NOW + 10, False, 1))
+    def test_an_empty_cache_has_an_empty_tally(self, cache):
+        assert cache.tally() == Tally({}, {}, ())
 
-    def test_a_row_names_its_parts(self, cache):
-        cache.set("a", "red", 10)
-        (row,) = cache.tally()
-        assert (row.value, row.expiry, row.renewed, row.size) == ("red", NOW + 10, False, 1)
-        assert type(row.renewed) is bool
-
-    def test_an_empty_cache_has_no_rows(self, cache):
-        assert list(cache.tally()) == []
-
-    def test_each_expiry_has_a_row(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("b", "red", 20)
-        cache.set("c", "red", None)
+    def test_a_tally_counts_keys_by_value_expiry_and_renewed(self, cache):
+        cache.set_many({"a": "red", "b": "red", "c": "blue", "d": None}, 10)
+        cache.set("e", "red", 20)
+        cache.set("f", "red", 5)
+        cache.set("f", "red", 20)
+        cache.set_many({"g": "red", "h": None}, None)
         assert_tally(
             cache,
-            ("red", NOW + 10, False, 1),
+            ("red", NOW + 10, False, 2),
+            ("blue", NOW + 10, False, 1),
+            (None, NOW + 10, False, 1),
             ("red", NOW + 20, False, 1),
+            ("red", NOW + 20, True, 1),
             ("red", None, False, 1),
+            (None, None, False, 1),
         )
 
-    def test_none_is_counted_as_a_value(self, cache):
-        cache.set_many({"a": None, "b": None}, None)
-        assert_tally(cache, (None, None, False, 2))
-
     @pytest.mark.parametrize("pair", [(1, True), (0, False), (1, 1.0), ("1", 1), ("", None)])
-    def test_values_of_different_types_are_different(self, cache, pair):
+    def test_equal_values_of_different_types_are_counted_apart(self, cache, pair):
         cache.set_many(dict(zip("ab", pair, strict=True)))
-        assert len(cache.tally()) == 2
+        assert len(cache.tally().counts) == 2
 
-    def test_values_that_cannot_be_hashed_are_counted(self, cache):
-        cache.set_many({"a": {"app": ["1.0"]}, "b": {"app": ["1.0"]}}, None)
-        assert [tuple(row) for row in cache.tally()] == [({"app": ["1.0"]}, None, False, 2)]
-
-    def test_equal_values_are_one_whether_their_parts_are_one_object_or_two(self, cache):
+    def test_equal_values_are_counted_together_whether_their_parts_are_one_object_or_two(
+        self, cache
+    ):
         word = "word"
-        cache.set("a", (word, word), None)
-        cache.set("b", (word, "".join(["wo", "rd"])), None)
-        assert_tally(cache, (("word", "word"), None, False, 2))
+        cache.set("a", {"words": [word, word]}, None)
+        cache.set("b", {"words": [word, "".join(["wo", "rd"])]}, None)
+        assert_tally(cache, ({"words": ["word", "word"]}, None, False, 2))
 
-    def test_changing_a_row_does_not_change_the_cache(self, cache):
-        cache.set("a", ["red"], None)
-        cache.tally()[0].value.append("blue")
-        assert cache.get("a") == ["red"]
-        assert cache.tally()[0].value == ["red"]
+    def test_a_tally_does_not_change_when_the_cache_does(self, cache, clock):
+        cache.set_many({"a": "red", "b": "blue"}, 10)
+        tally = cache.tally()
+        cache.set("a", "green", 10)
+        cache.set("c", "blue", 10)
+        assert rows_of(tally) == [
+            ("blue", NOW + 10, False, 1),
+            ("red", NOW + 10, False, 1),
+        ]
+        clock.shift(10)
+        assert_tally(cache)
+        assert tally.size == 2
 
-    def test_versions_and_prefixes_are_counted_together(self, cache):
-        cache.set("a", "red", None)
-        cache.set("a", "red", None, version=2)
-        self.make(KEY_PREFIX="mine").set("a", "red", None)
-        assert_tally(cache, ("red", None, False, 3))
+    def test_the_tally_of_some_names_leaves_out_all_other_values(self, cache):
+        cache.set_many({"a": "red", "b": "blue", "c": "red", "d": None}, 10)
+        cache.set("e", "blue", 20)
+        tally = cache.tally()
+        some = tally.only({name for name, value in tally.values.items() if value == "red"})
+        assert rows_of(some) == [("red", NOW + 10, False, 2)]
+        none = tally.only({name for name, value in tally.values.items() if value is None})
+        assert rows_of(none) == [(None, NOW + 10, False, 1)]
+        assert tally.only(tally.values) == tally
+        assert tally.only(()) == Tally({}, {}, ())
 
     def test_locations_are_counted_apart(self, cache):
         other = self.make(self.other_location)
@@ -121,68 +119,16 @@ class TallyContract(PlainCacheContract):
         assert_tally(cache, ("red", None, False, 1))
         assert_tally(other, ("red", None, False, 2))
 
-    def test_set_again_moves_the_key(self, cache):
+    def test_a_cache_with_other_options_does_not_reinterpret_what_is_there(self, cache):
         cache.set("a", "red", 10)
-        cache.set("a", "blue", 10)
-        assert_tally(cache, ("blue", NOW + 10, False, 1))
-
-    def test_add_counts_a_new_key_only(self, cache):
-        cache.add("a", "red", 10)
-        cache.add("a", "blue", 20)
+        daily = self.daily()
+        daily.set("a", "blue", 10)
+        assert self.limited(GRANULARITY=DAY).get("a") is None
+        assert_tally(daily, ("blue", MIDNIGHT, False, 1))
         assert_tally(cache, ("red", NOW + 10, False, 1))
 
-    def test_touch_moves_the_key(self, cache):
-        cache.set_many({"a": "red", "b": "red"}, 10)
-        cache.touch("a", 20)
-        cache.touch("b", None)
-        assert_tally(cache, ("red", NOW + 20, False, 1), ("red", None, False, 1))
-
-    def test_incr_moves_the_key(self, cache):
-        cache.set("n", 1, 10)
-        cache.incr("n")
-        assert_tally(cache, (2, NOW + 10, False, 1))
-
-    def test_incr_version_counts_the_key_once(self, cache):
-        cache.set("a", "red")
-        cache.incr_version("a")
-        assert_tally(cache, ("red", NOW + 300, False, 1))
-
-    def test_delete_counts_one_fewer(self, cache):
-        cache.set_many({"a": "red", "b": "red"}, 10)
-        cache.delete("a")
-        cache.delete("missing")
-        assert_tally(cache, ("red", NOW + 10, False, 1))
-        cache.set("b", "red", 0)
-        assert_tally(cache)
-
-    def test_an_expired_key_is_not_counted(self, cache, clock):
-        cache.set_many({"a": "red", "b": "blue"}, 10)
-        cache.set("c", "red", 20)
-        clock.shift(9)
-        assert sum(row.size for row in cache.tally()) == 3
-        clock.shift(1)
-        assert_tally(cache, ("red", NOW + 20, False, 1))
-
-    def test_an_expired_key_that_is_set_again_is_counted_once(self, cache, clock):
-        cache.set("a", "red", 10)
-        clock.shift(10)
-        cache.set("a", "red", 10)
-        assert_tally(cache, ("red", NOW + 20, False, 1))
-
-    @pytest.mark.parametrize("seed", range(5))
-    def test_the_tally_equals_a_recount(self, cache, clock, seed):
-        dice = random.Random(seed)
-        for key in dice.choices(KEYS, k=200):
-            cache.set(key, dice.randrange(3), dice.choice([3, 30, None]))
-            cache.add(dice.choice(KEYS), dice.randrange(3), 5)
-            cache.incr(key, dice.choice([0, 1]))
-            cache.touch(dice.choice(KEYS), dice.choice([0, 3, 30]))
-            cache.delete(dice.choice(KEYS))
-            clock.shift(dice.choice([0, 1]))
-            assert counted(cache) == recounted(cache)
-
-    @pytest.mark.usefixtures("restless_threads")
-    def test_threads_leave_the_tally_equal_to_a_recount(self, cache):
+    @pytest.mark.usefixtures("frequent_thread_switches")
+    def test_threads_see_tallies_that_add_up_and_leave_one_that_equals_a_recount(self, cache):
         def work(seed: int) -> None:
             dice, mine = random.Random(seed), self.make()
             for key in dice.choices(KEYS, k=200):
@@ -190,101 +136,50 @@ class TallyContract(PlainCacheContract):
                 mine.add(key, dice.randrange(3))
                 mine.touch(key, dice.choice([0, 30, 60]))
                 mine.delete(dice.choice(KEYS))
-                assert sum(row.size for row in mine.tally()) <= len(KEYS)
+                assert len(rows_of(mine.tally())) <= len(KEYS)
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, range(4)))
-        assert counted(cache) == recounted(cache)
+        counts = Counter()
+        for value, _, _, count in rows_of(cache.tally()):
+            counts[value] += count
+        assert counts == Counter(cache.get_many(KEYS).values())
 
     # Renewed
 
-    def test_a_later_expiry_renews(self, cache, clock):
-        cache.set("a", "red", 10)
-        clock.shift(1)
-        cache.set("a", "blue", 10)
-        assert_tally(cache, ("blue", NOW + 11, True, 1))
+    @pytest.mark.parametrize(
+        ("timeouts", "renewed"),
+        [
+            ([10], False),
+            ([10, 10], False),
+            ([10, 9], False),
+            ([None, None], False),
+            ([10, 11], True),
+            ([10, None], True),
+            ([10, 11, 9], True),
+            ([10, 11, 20], True),
+            ([10, 11, None], True),
+        ],
+    )
+    def test_a_key_is_renewed_once_it_was_set_with_a_later_expiry(self, cache, timeouts, renewed):
+        for timeout in timeouts:
+            cache.set("a", "red", timeout)
+        expiry = None if timeout is None else NOW + timeout
+        assert_tally(cache, ("red", expiry, renewed, 1))
 
-    def test_a_longer_timeout_renews(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 11)
-        cache.set("b", "red", 10)
-        cache.set("b", "red", None)
-        assert_tally(cache, ("red", NOW + 11, True, 1), ("red", None, True, 1))
-
-    @pytest.mark.parametrize("timeout", [10, None])
-    def test_the_same_expiry_does_not_renew(self, cache, timeout):
-        cache.set("a", "red", timeout)
-        cache.set("a", "blue", timeout)
-        assert [row.renewed for row in cache.tally()] == [False]
-
-    def test_an_earlier_expiry_does_not_renew(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 9)
-        assert_tally(cache, ("red", NOW + 9, False, 1))
-
-    @pytest.mark.parametrize("timeout", [9, 11, 20, None])
-    def test_renewed_stays(self, cache, timeout):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 11)
-        cache.set("a", "blue", timeout)
-        assert [row.renewed for row in cache.tally()] == [True]
-
-    def test_renewed_and_not_are_two_rows(self, cache):
-        cache.set("a", "red", 10)
-        cache.set_many({"a": "red", "b": "red"}, 11)
-        assert_tally(cache, ("red", NOW + 11, True, 1), ("red", NOW + 11, False, 1))
-
-    def test_after_delete_a_key_is_not_renewed(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 11)
-        cache.delete("a")
-        cache.set("a", "red", 12)
-        assert_tally(cache, ("red", NOW + 12, False, 1))
-
-    def test_after_expiry_a_key_is_not_renewed(self, cache, clock):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 11)
-        clock.shift(11)
-        cache.set("a", "red", 10)
-        assert_tally(cache, ("red", NOW + 21, False, 1))
-
-    def test_touch_does_not_renew(self, cache):
-        cache.set("a", "red", 10)
-        cache.touch("a", 20)
-        assert_tally(cache, ("red", NOW + 20, False, 1))
-
-    def test_touch_leaves_renewed(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("a", "red", 11)
-        cache.touch("a", 5)
-        assert_tally(cache, ("red", NOW + 5, True, 1))
-
-    def test_incr_leaves_renewed(self, cache, clock):
-        cache.set_many({"once": 1, "twice": 1}, 10)
-        cache.set("twice", 1, 11)
-        clock.shift(1)
-        cache.incr("once")
-        cache.incr("twice")
-        assert_tally(cache, (2, NOW + 10, False, 1), (2, NOW + 11, True, 1))
-
-    def test_add_does_not_renew(self, cache):
-        cache.set("a", "red", 10)
-        cache.add("a", "red", 20)
-        assert_tally(cache, ("red", NOW + 10, False, 1))
-
-    def test_a_day_renews_only_on_the_next(self, cache, clock):
-        daily = self.limited(GRANULARITY=DAY)
+    def test_a_key_is_not_renewed_before_the_next_day(self, clock):
+        daily = self.daily()
         daily.set("a", "red", DAY)
         clock.move_to(MIDNIGHT - 1)
         daily.set("a", "red", DAY)
-        assert_tally(cache, ("red", MIDNIGHT + DAY, False, 1))
+        assert_tally(daily, ("red", MIDNIGHT + DAY, False, 1))
         clock.move_to(MIDNIGHT)
         daily.set("a", "red", DAY)
-        assert_tally(cache, ("red", MIDNIGHT + 2 * DAY, True, 1))
+        assert_tally(daily, ("red", MIDNIGHT + 2 * DAY, True, 1))
 
-    # Put and GRANULARITY
+    # put and GRANULARITY
 
-    def test_put_sets_and_returns_the_expiry(self, cache):
+    def test_put_sets_a_key_and_returns_its_expiry(self, cache):
         assert cache.put("a", "red", 10) == NOW + 10
         assert cache.put("b", "red") == NOW + 300
         assert cache.put("c", "red", None) is None
@@ -292,281 +187,141 @@ class TallyContract(PlainCacheContract):
         assert cache.get_many("abc") == {"a": "red", "b": "red", "c": "red"}
         assert cache.get("d", version=2) == "red"
 
-    @pytest.mark.parametrize("timeout", [0, -1])
-    def test_put_with_no_time_left_forgets_the_key(self, cache, timeout):
-        cache.set("a", "red")
-        assert cache.put("a", "blue", timeout) <= NOW
-        assert "a" not in cache
-
     @pytest.mark.parametrize(
         ("timeout", "expiry"),
         [
             (1, MIDNIGHT),
             (DAY / 2 - 0.001, MIDNIGHT),
             (DAY / 2, MIDNIGHT + DAY),
-            (DAY / 2 + 1, MIDNIGHT + DAY),
             (7 * DAY, MIDNIGHT + 7 * DAY),
         ],
     )
-    def test_expiry_is_the_next_multiple_strictly_after(self, cache, timeout, expiry):
-        assert self.limited(GRANULARITY=DAY).put("a", "red", timeout) == expiry
+    def test_expiry_is_rounded_up_to_the_next_multiple_of_the_granularity(self, timeout, expiry):
+        assert self.daily().put("a", "red", timeout) == expiry
 
-    def test_seven_days_from_midnight_are_eight(self, cache, clock):
+    def test_a_week_from_midnight_ends_at_the_eighth_midnight(self, clock):
         clock.move_to(MIDNIGHT)
-        daily = self.limited(GRANULARITY=DAY)
-        assert daily.put("a", "red", 7 * DAY) == MIDNIGHT + 8 * DAY
+        assert self.daily().put("a", "red", 7 * DAY) == MIDNIGHT + 8 * DAY
 
-    def test_the_default_timeout_is_rounded_too(self, cache, clock):
-        self.make(TIMEOUT=60, OPTIONS={"GRANULARITY": DAY}).set("a", "red")
-        clock.move_to(MIDNIGHT - 1)
-        assert cache.get("a") == "red"
-        clock.move_to(MIDNIGHT)
-        assert cache.get("a") is None
-
-    def test_every_way_to_set_an_expiry_is_rounded(self, cache):
-        daily = self.limited(GRANULARITY=DAY)
-        daily.set("set", 1, 5)
+    def test_every_method_that_sets_an_expiry_rounds_it(self):
+        daily = self.daily()
+        daily.set("set", 1)
         daily.add("add", 1, 10)
-        daily.get_or_set("get_or_set", 1, 15)
         daily.set_many({"set_many": 1, "touch": 1}, 20)
         daily.touch("touch", DAY)
-        assert_tally(cache, (1, MIDNIGHT, False, 4), (1, MIDNIGHT + DAY, False, 1))
-
-    def test_granularity_leaves_none_alone(self, cache):
-        daily = self.limited(GRANULARITY=DAY)
-        assert daily.put("a", "red", None) is None
-        daily.touch("a", None)
-        assert_tally(daily, ("red", None, False, 1))
-
-    @pytest.mark.parametrize("timeout", [0, -1, -DAY])
-    def test_granularity_leaves_a_past_time_alone(self, cache, timeout):
-        daily = self.limited(GRANULARITY=DAY)
-        daily.set_many({"a": "red", "b": "red"})
-        assert daily.put("a", "red", timeout) <= NOW
-        assert daily.touch("b", timeout) is True
-        assert daily.add("c", "red", timeout) is True
-        assert_tally(daily)
+        daily.set("never", 1, None)
+        assert_tally(
+            daily, (1, MIDNIGHT, False, 3), (1, MIDNIGHT + DAY, False, 1), (1, None, False, 1)
+        )
 
     # MAX_ENTRIES
 
-    def test_a_new_key_is_refused_when_full(self, cache):
+    @pytest.mark.parametrize("method", ["set", "put", "add", "get_or_set"])
+    def test_a_new_key_is_refused_when_the_cache_is_full(self, method):
         full = self.limited(MAX_ENTRIES=2)
-        full.set_many({"a": "red", "b": "red"})
+        full.set_many({"a": "red", "b": "red"}, 10)
         with pytest.raises(CacheFull):
-            full.set("c", "red")
-        with pytest.raises(CacheFull):
-            full.put("c", "red")
-        assert "c" not in full
+            getattr(full, method)("c", "red")
+        assert_tally(full, ("red", NOW + 10, False, 2))
+        assert full.get_many("abc") == {"a": "red", "b": "red"}
 
-    def test_nothing_is_culled_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=20)
-        assert full.set_many(dict.fromkeys([*KEYS, "more"], "red"), 10) == ["more"]
-        assert_tally(full, ("red", NOW + 10, False, 20))
-        assert full.get_many(KEYS) == dict.fromkeys(KEYS, "red")
-
-    def test_with_room_for_none_every_key_is_refused(self, cache):
-        with pytest.raises(CacheFull):
-            self.limited(MAX_ENTRIES=0).set("a", "red")
-
-    def test_a_key_that_is_there_can_be_set_when_full(self, cache):
+    def test_a_live_key_can_be_set_and_touched_when_the_cache_is_full(self):
         full = self.limited(MAX_ENTRIES=1)
         full.set("a", "red", 10)
         full.set("a", "blue", 20)
         assert_tally(full, ("blue", NOW + 20, True, 1))
+        assert full.add("a", "green") is False
+        assert full.touch("a", 30) is True
+        assert_tally(full, ("blue", NOW + 30, True, 1))
 
-    def test_a_key_that_is_there_can_be_touched_when_full(self, cache):
+    @pytest.mark.parametrize("end", ["delete", "expiry", "clear"])
+    def test_a_full_cache_has_room_again_after_a_key_is_gone(self, clock, end):
         full = self.limited(MAX_ENTRIES=1)
         full.set("a", "red", 10)
-        assert full.touch("a", 20) is True
-        assert_tally(full, ("red", NOW + 20, False, 1))
-
-    def test_a_key_that_is_there_can_be_incremented_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("n", 1)
-        assert full.incr("n") == 2
-        assert full.decr("n", 2) == 0
-
-    def test_a_key_that_is_there_can_change_its_version_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        assert full.incr_version("a") == 2
-        assert full.get("a", version=2) == "red"
-
-    def test_set_many_returns_the_keys_refused_and_stores_the_rest(self, cache):
-        full = self.limited(MAX_ENTRIES=2)
-        full.set("a", "red")
-        assert full.set_many({"b": "blue", "c": "blue", "a": "blue", "d": "blue"}) == ["c", "d"]
-        assert full.get_many("abcd") == {"a": "blue", "b": "blue"}
-
-    def test_aset_many_does_as_set_many(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        assert async_to_sync(full.aset_many)({"a": "red", "b": "red"}) == ["b"]
-
-    def test_add_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        assert full.add("a", "blue") is False
-        with pytest.raises(CacheFull):
-            full.add("b", "red")
-
-    def test_get_or_set_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        assert full.get_or_set("a", "blue") == "red"
-        with pytest.raises(CacheFull):
-            full.get_or_set("b", "red")
-
-    def test_a_new_key_with_no_time_left_is_not_refused_when_full(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        assert full.set("b", "red", 0) is None
-        assert full.get_many("ab") == {"a": "red"}
-
-    def test_there_is_room_after_a_delete(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        full.delete("a")
+        match end:
+            case "delete":
+                full.delete("a")
+            case "expiry":
+                clock.shift(10)
+            case "clear":
+                full.clear()
         full.set("b", "red")
-        assert full.get("b") == "red"
-
-    def test_there_is_room_after_an_expiry(self, cache, clock):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red", 10)
-        clock.shift(10)
-        full.set("b", "red")
-        assert full.get("b") == "red"
-
-    def test_there_is_room_after_clear(self, cache):
-        full = self.limited(MAX_ENTRIES=1)
-        full.set("a", "red")
-        full.clear()
-        full.set("b", "red")
-        assert full.get("b") == "red"
-
-    def test_locations_are_full_apart(self, cache):
-        self.limited(MAX_ENTRIES=1).set("a", "red")
-        other = self.make(self.other_location, OPTIONS={"MAX_ENTRIES": 1})
-        other.set("b", "red")
-        assert other.get("b") == "red"
+        assert full.get_many("ab") == {"b": "red"}
 
     # MAX_VALUES
 
-    def test_a_further_value_is_refused(self, cache):
+    @pytest.mark.parametrize("method", ["set", "put", "add", "get_or_set"])
+    def test_a_value_beyond_the_limit_is_refused_and_changes_nothing(self, method):
         few = self.limited(MAX_VALUES=2)
-        few.set_many({"a": "red", "b": "blue"}, 10)
-        with pytest.raises(TooManyValues):
-            few.set("c", "green")
-        assert_tally(few, ("red", NOW + 10, False, 1), ("blue", NOW + 10, False, 1))
-
-    def test_what_was_there_before_a_refusal_is_still_there(self, cache):
-        few = self.limited(MAX_VALUES=2)
-        few.set_many({"a": "red", "b": "red", "c": "blue"}, 10)
-        with pytest.raises(TooManyValues):
-            few.put("a", "green", 20)
-        assert few.get("a") == "red"
-        assert_tally(few, ("red", NOW + 10, False, 2), ("blue", NOW + 10, False, 1))
+        few.set_many({"a": "red", "b": "blue", "c": "blue"}, 10)
+        for key in ["d"] if method in ("add", "get_or_set") else ["c", "d"]:
+            with pytest.raises(TooManyValues):
+                getattr(few, method)(key, "green", 20)
+        assert_tally(few, ("red", NOW + 10, False, 1), ("blue", NOW + 10, False, 2))
+        assert few.get_many("abcd") == {"a": "red", "b": "blue", "c": "blue"}
 
     @pytest.mark.parametrize("method", ["set", "put", "add", "get_or_set"])
-    def test_a_live_value_fits(self, cache, method):
+    @pytest.mark.parametrize("value", ["red", None])
+    def test_a_live_value_and_none_are_accepted_at_the_limit(self, method, value):
         few = self.limited(MAX_VALUES=1)
-        few.set("a", "red")
-        getattr(few, method)("b", "red", None)
-        assert few.get("b") == "red"
+        few.set_many({"a": "red", "b": None})
+        getattr(few, method)("c", value, None)
+        assert few.get("c", "missing") == value
 
-    @pytest.mark.parametrize("method", ["set", "put", "add", "get_or_set"])
-    def test_none_fits(self, cache, method):
-        few = self.limited(MAX_VALUES=1)
-        few.set_many({"a": "red", "b": "red"})
-        getattr(few, method)("b" if method in ("set", "put") else "c", None, 10)
-        assert (None, NOW + 10, False, 1) in few.tally()
-
-    def test_none_is_not_counted(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        few.set("a", None)
-        few.set("b", "red")
-        assert few.get("b") == "red"
-
-    def test_with_room_for_no_value_only_none_fits(self, cache):
-        none = self.limited(MAX_VALUES=0)
-        none.set("a", None)
-        with pytest.raises(TooManyValues):
-            none.set("a", "red")
-        assert none.has_key("a") is True
-
-    def test_the_only_holder_of_a_value_may_change_it(self, cache):
+    def test_the_only_key_with_a_value_may_change_it_at_the_limit(self):
         few = self.limited(MAX_VALUES=2)
         few.set_many({"a": "red", "b": "blue"}, 10)
         few.set("a", "green", 10)
         assert_tally(few, ("green", NOW + 10, False, 1), ("blue", NOW + 10, False, 1))
 
-    def test_one_of_two_holders_of_a_value_may_not_change_it(self, cache):
+    @pytest.mark.parametrize("other", ["red", None])
+    def test_a_key_whose_value_stays_live_makes_no_room_for_another(self, other):
         few = self.limited(MAX_VALUES=1)
-        few.set("a", "red", 10)
+        few.set("a", other, 10)
         few.set("b", "red", 20)
         with pytest.raises(TooManyValues):
             few.set("a", "green", 10)
 
-    def test_a_key_that_holds_none_makes_no_room(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        few.set_many({"a": None, "b": "red"})
+    def test_a_limit_that_was_lowered_holds_for_the_only_key_with_a_value_too(self):
+        self.limited(MAX_VALUES=3).set_many({"a": "red", "b": "blue", "c": "pink"})
         with pytest.raises(TooManyValues):
-            few.set("a", "green")
+            self.limited(MAX_VALUES=2).set("a", "green")
 
-    def test_a_value_counts_once_whatever_its_expiries(self, cache):
-        few = self.limited(MAX_VALUES=2)
-        for timeout, key in enumerate(KEYS, start=1):
-            few.set(key, "red", timeout)
-        few.set("more", "blue")
-        assert few.get("more") == "blue"
-
-    def test_a_value_is_live_until_its_last_key_expires(self, cache, clock):
+    def test_there_is_room_for_a_value_after_the_last_key_of_another_is_gone(self, clock):
         few = self.limited(MAX_VALUES=1)
-        few.set_many({"a": "red", "b": "red"}, 10)
-        few.set_many({"d": "red", "e": "red"}, 20)
+        few.set("a", "red", 10)
+        few.set_many({"b": "red", "c": "red"}, 20)
         clock.shift(10)
+        few.delete("b")
         with pytest.raises(TooManyValues):
-            few.set("c", "green")
+            few.set("d", "green")
+        few.delete("c")
+        few.set("d", "green", 10)
         clock.shift(10)
-        few.set("c", "green")
-        assert few.get("c") == "green"
+        few.set("e", "blue")
+        assert few.get_many("abcde") == {"e": "blue"}
 
-    def test_there_is_room_for_a_value_after_a_delete(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        few.set("a", "red")
-        few.delete("a")
-        few.set("b", "green")
-        assert few.get("b") == "green"
+    # OPTIONS
 
-    def test_incr_to_a_further_value_is_refused_and_changes_nothing(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        few.set_many({"m": 1, "n": 1})
-        with pytest.raises(TooManyValues):
-            few.incr("n")
-        assert few.get_many("mn") == {"m": 1, "n": 1}
+    @pytest.mark.parametrize("option", ["GRANULARITY", "MAX_ENTRIES", "MAX_VALUES", "HISTORY"])
+    @pytest.mark.parametrize("value", [-1, 86400.0, "100", None, True])
+    def test_an_option_that_is_not_a_whole_number_is_an_error(self, option, value):
+        with pytest.raises(ImproperlyConfigured, match=option):
+            self.limited(**{"GRANULARITY": DAY, option: value})
 
-    def test_set_many_returns_the_keys_of_refused_values(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        assert few.set_many({"a": "red", "b": "blue", "c": "red", "d": None}) == ["b"]
-        assert few.get_many("abcd") == {"a": "red", "c": "red", "d": None}
+    def test_an_unknown_option_is_an_error(self):
+        with pytest.raises(ImproperlyConfigured, match="MAX_ENTRYS"):
+            self.limited(MAX_ENTRYS=1)
 
-    def test_add_of_a_further_value(self, cache):
-        few = self.limited(MAX_VALUES=1)
-        few.set("a", "red")
-        assert few.add("a", "blue") is False
-        with pytest.raises(TooManyValues):
-            few.add("b", "blue")
-        assert "b" not in few
+    # since, clear, free_expired
 
-    # Since, clear, free_expired
-
-    def test_since_is_when_counting_began(self, cache, clock):
-        cache.clear()
+    def test_since_is_when_the_cache_began_to_count(self, cache, clock):
+        assert cache.since == NOW
         clock.shift(10)
         cache.set("a", "red")
-        assert cache.since == NOW
         assert self.make().since == NOW
 
-    def test_clear_begins_anew(self, cache, clock):
+    def test_clear_forgets_everything_and_begins_to_count_anew(self, cache, clock):
         cache.set("a", "red", 10)
         cache.set("a", "red", 11)
         clock.shift(5)
@@ -580,154 +335,188 @@ class TallyContract(PlainCacheContract):
         cache.set_many({"a": "red", "b": "blue"}, 10)
         cache.set("c", "red", 20)
         clock.shift(10)
-        assert cache.free_expired() is None
+        cache.free_expired()
         assert cache.get_many("abc") == {"c": "red"}
         assert_tally(cache, ("red", NOW + 20, False, 1))
 
-    # OPTIONS
-
-    @pytest.mark.parametrize("option", ["GRANULARITY", "MAX_ENTRIES", "MAX_VALUES"])
-    @pytest.mark.parametrize("value", [-1, 1.5, 86400.0, "100", "", None, True, [1]])
-    def test_an_option_that_is_no_whole_number_is_refused(self, option, value):
-        with pytest.raises(ImproperlyConfigured, match=option):
-            self.limited(**{option: value})
-
-    def test_an_option_that_is_misspelt_is_refused(self):
-        with pytest.raises(ImproperlyConfigured, match="MAX_ENTRYS"):
-            self.limited(MAX_ENTRYS=1)
-
-    # The async forms
-
-    def test_aincr_leaves_the_expiry_and_renewed(self, cache):
-        cache.set("n", 1, 10)
-        assert async_to_sync(cache.aincr)("n") == 2
-        assert async_to_sync(cache.adecr)("n") == 1
-        assert_tally(cache, (1, NOW + 10, False, 1))
-
-    # Totals, changes and history
-
-    def test_the_totals_are_the_sums_of_the_tally(self, cache, clock):
-        source = random.Random(7)
-        for _ in range(300):
-            key = source.choice(KEYS)
-            match source.randrange(6):
-                case 0:
-                    cache.delete(key)
-                case 1:
-                    cache.touch(key, source.choice([5, 9, None]))
-                case 2:
-                    clock.shift(1)
-                case _:
-                    cache.set(key, source.choice(["a", "b", None]), source.choice([3, 7, None]))
-            assert in_any_order(cache.totals()) == in_any_order(Totals.of(cache.tally()))
-            for choose in (none_but_a, none_but_none, nothing):
-                some = Totals.of(cache.tally(), choose)
-                assert in_any_order(cache.totals(choose)) == in_any_order(some)
+    # changes
 
     @pytest.mark.parametrize(
         "change",
         [
-            lambda cache: cache.set("new", 1, 10),
-            lambda cache: cache.set("a", "red", 20),
-            lambda cache: cache.set("a", "blue", 10),
-            lambda cache: cache.touch("a", 20),
-            lambda cache: cache.delete("a"),
-            lambda cache: cache.clear(),
+            lambda cache, clock: cache.set("new", 1, 10),
+            lambda cache, clock: cache.set("a", "red", 20),
+            lambda cache, clock: cache.set("a", "blue", 10),
+            lambda cache, clock: cache.touch("a", 20),
+            lambda cache, clock: cache.delete("a"),
+            lambda cache, clock: cache.clear(),
+            lambda cache, clock: clock.shift(10),
         ],
+        ids=["new key", "expiry", "value", "touch", "delete", "clear", "time"],
     )
-    def test_a_change_changes_the_number_of_changes(self, cache, change):
+    def test_the_number_of_changes_differs_when_the_tally_does(self, cache, clock, change):
         cache.set("a", "red", 10)
         before = cache.changes()
-        change(cache)
+        change(cache, clock)
         assert cache.changes() != before
 
-    def test_expiry_is_a_change(self, cache, clock):
-        cache.set("a", "red", 10)
-        before = cache.changes()
-        clock.shift(10)
-        assert cache.changes() != before
-
-    def test_reading_is_no_change(self, cache):
-        cache.set("a", "red", 10)
-        before = cache.changes()
-        cache.get("a")
-        cache.tally()
-        cache.history()
-        assert cache.changes() == before
-
-    def test_the_closing_tally_is_set_aside_before_anything_changes(self, clock):
-        cache = self.limited(GRANULARITY=DAY, HISTORY=2, SUMMARY=f"{__name__}.sizes")
-        cache.set("a", "red", 1)
+    def test_the_number_of_changes_differs_when_the_history_does(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", None)
+        numbers = [daily.changes()]
         clock.shift(DAY)
-        start = int(NOW // DAY) * DAY
-        cache.set("a", "blue", 1)
-        assert cache.history() == {start: {"red": 1}}
-        for _ in range(3):
+        numbers.append(daily.changes())
+        daily.summarize(TODAY, "a summary")
+        numbers.append(daily.changes())
+        assert len(set(numbers)) == 3
+
+    def test_reading_changes_nothing(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", DAY)
+        clock.shift(DAY)
+        before = daily.changes()
+        daily.get("a")
+        daily.tally()
+        daily.history()
+        daily.summarize(TODAY - DAY, "a summary of an unknown day")
+        assert daily.changes() == before
+
+    # History
+
+    def test_the_history_has_the_tally_of_a_day_as_it_stood_at_its_end(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", 1)
+        daily.set("b", None, DAY)
+        assert daily.history() == {}
+        clock.shift(DAY)
+        daily.set("a", "blue", 1)
+        (start, tally), *rest = daily.history().items()
+        assert (start, rest) == (TODAY, [])
+        assert rows_of(tally) == [
+            ("red", MIDNIGHT, False, 1),
+            (None, MIDNIGHT + DAY, False, 1),
+        ]
+
+    def test_a_day_is_closed_whichever_method_comes_first(self, clock):
+        daily = self.daily()
+        calls = [daily.tally, daily.changes, daily.free_expired, lambda: daily.get("a")]
+        daily.set("a", "red", None)
+        for days, call in enumerate(calls, start=1):
             clock.shift(DAY)
-            cache.set("a", "blue", 1)
-        assert list(cache.history()) == [start + 2 * DAY, start + 3 * DAY]
-        cache.clear()
+            call()
+            assert len(daily.history()) == days
+
+    def test_the_history_hands_out_a_tally_until_it_is_summarized(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", None)
+        clock.shift(DAY)
+        assert rows_of(daily.history()[TODAY]) == [("red", None, False, 1)]
+        daily.summarize(TODAY, {"red": 1})
+        assert daily.history() == self.daily().history() == {TODAY: {"red": 1}}
+        clock.shift(DAY)
+        daily.set("a", "blue", None)
+        assert [*daily.history()] == [TODAY, TODAY + DAY]
+        assert daily.history()[TODAY] == {"red": 1}
+
+    def test_a_summary_of_an_unknown_period_is_not_kept(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", None)
+        daily.summarize(TODAY, "too early")
+        clock.shift(DAY)
+        daily.summarize(TODAY - DAY, "a day without a tally")
+        assert [*daily.history()] == [TODAY]
+        assert rows_of(daily.history()[TODAY]) == [("red", None, False, 1)]
+
+    def test_the_history_is_the_same_object_until_it_changes(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", None)
+        clock.shift(DAY)
+        one = daily.history()
+        daily.set("b", "blue", None)
+        daily.summarize(TODAY - DAY, "a summary of an unknown day")
+        assert daily.history() is one
+        daily.summarize(TODAY, "a summary")
+        two = daily.history()
+        assert (two is one, daily.history() is two) == (False, True)
+        clock.shift(DAY)
+        assert daily.history() is not two
+        assert (len(one), isinstance(one[TODAY], Tally), two) == (1, True, {TODAY: "a summary"})
+
+    def test_the_history_keeps_the_last_periods_oldest_first_until_clear(self, clock):
+        short = self.limited(GRANULARITY=DAY, HISTORY=2)
+        for _ in range(4):
+            short.set("a", "red", None)
+            clock.shift(DAY)
+        assert [*short.history()] == [TODAY + 2 * DAY, TODAY + 3 * DAY]
+        short.clear()
+        assert short.history() == {}
+
+    def test_days_on_which_nobody_used_the_cache_are_missing_in_the_history(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", DAY)
+        clock.shift(5 * DAY)
+        assert [*daily.history()] == [TODAY]
+        clock.shift(DAY)
+        assert [*daily.history()] == [TODAY, TODAY + 5 * DAY]
+
+    @pytest.mark.parametrize("options", [{"GRANULARITY": DAY}, {"HISTORY": 90}])
+    def test_without_a_granularity_or_a_length_there_is_no_history(self, clock, options):
+        cache = self.limited(**options)
+        cache.set("a", "red", None)
+        clock.shift(DAY)
         assert cache.history() == {}
 
     # A clock that goes back
 
-    def test_a_key_set_under_a_later_clock_ends_as_if_it_were_set_now(self, cache, clock):
-        daily = self.limited(GRANULARITY=DAY)
+    def test_a_key_set_under_a_later_clock_expires_as_if_it_were_set_now(self, clock):
+        daily = self.daily()
         clock.shift(30 * DAY)
         daily.set("a", "red", 7 * DAY)
         clock.shift(-30 * DAY)
-        assert_tally(cache, ("red", MIDNIGHT + 7 * DAY, False, 1))
+        assert_tally(daily, ("red", MIDNIGHT + 7 * DAY, False, 1))
         clock.move_to(MIDNIGHT + 7 * DAY - 1)
         assert daily.get("a") == "red"
         clock.move_to(MIDNIGHT + 7 * DAY)
         assert daily.get("a") is None
-        assert_tally(cache)
+        assert_tally(daily)
 
-    def test_keys_of_both_clocks_are_counted_together(self, cache, clock):
-        daily = self.limited(GRANULARITY=DAY)
+    def test_keys_set_before_and_after_the_clock_went_back_share_a_cohort(self, clock):
+        daily = self.daily()
         daily.set("a", "red", 7 * DAY)
         clock.shift(2 * DAY)
-        daily.set("b", "red", 7 * DAY)
-        daily.set("c", "blue", 7 * DAY)
+        daily.set_many({"b": "red", "c": "blue"}, 7 * DAY)
         daily.set("d", "red", None)
         clock.shift(-2 * DAY)
-        end = MIDNIGHT + 7 * DAY
-        assert_tally(
-            cache, ("red", end, False, 2), ("blue", end, False, 1), ("red", None, False, 1)
-        )
-        assert in_any_order(daily.totals()) == in_any_order(Totals.of(daily.tally()))
+        end, never = MIDNIGHT + 7 * DAY, ("red", None, False, 1)
+        assert_tally(daily, ("red", end, False, 2), ("blue", end, False, 1), never)
         assert daily.delete("b")
-        assert_tally(
-            cache, ("red", end, False, 1), ("blue", end, False, 1), ("red", None, False, 1)
-        )
+        assert_tally(daily, ("red", end, False, 1), ("blue", end, False, 1), never)
+        assert daily.delete("a")
+        assert_tally(daily, ("blue", end, False, 1), never)
 
-    def test_an_hour_back_within_the_day_changes_nothing(self, cache, clock):
-        daily = self.limited(GRANULARITY=DAY)
+    def test_a_clock_that_goes_back_within_the_day_changes_nothing(self, clock):
+        daily = self.daily()
         daily.set("a", "red", 7 * DAY)
-        before = cache.tally()
+        before = daily.changes()
         clock.shift(-3600)
-        assert cache.tally() == before
+        assert daily.changes() == before
 
-    def test_counting_never_began_after_now(self, clock):
-        daily = self.limited(GRANULARITY=DAY)
+    def test_since_is_never_later_than_now(self, clock):
+        daily = self.daily()
         clock.shift(-30 * DAY)
         daily.set("a", "red", 1)
         assert daily.since == NOW - 30 * DAY
+        clock.shift(DAY)
+        assert daily.since == NOW - 30 * DAY
 
-    def test_a_day_that_is_not_over_any_more_is_not_closed(self, clock):
-        cache = self.limited(GRANULARITY=DAY, HISTORY=90, SUMMARY=f"{__name__}.sizes")
-        cache.set("a", "red", 7 * DAY)
+    def test_the_history_loses_the_days_that_a_clock_going_back_reopens(self, clock):
+        daily = self.daily()
+        daily.set("a", "red", 7 * DAY)
         clock.shift(30 * DAY)
-        cache.set("a", "blue", 7 * DAY)
+        daily.set("a", "blue", 7 * DAY)
         clock.shift(DAY)
-        assert len(cache.history()) == 2
+        assert len(daily.history()) == 2
         clock.shift(-31 * DAY)
-        assert cache.history() == {}
+        assert daily.history() == {}
         clock.shift(DAY)
-        assert list(cache.history()) == [int(NOW // DAY) * DAY]
-
-
-def sizes(totals: Totals, start: int) -> dict[Any, int]:
-    """A summary."""
-    assert start % DAY == 0
-    return dict(totals.values)
+        assert [*daily.history()] == [TODAY]

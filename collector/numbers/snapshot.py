@@ -1,0 +1,80 @@
+"""Snapshots: the tally and the history at one moment, from which every number is computed."""
+
+import threading
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from collector.cache import Tally, TallyCache, records
+from collector.conf import DAY, conf
+from collector.numbers import folding
+from collector.numbers.dimensions import Rules
+from collector.numbers.filters import Filters, select
+from collector.numbers.history import ClosedDays, closed_days
+from collector.numbers.moments import whole_day_between
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A tally and the days before it, at one moment. It never changes, whatever is reported."""
+
+    tally: Tally
+    history: ClosedDays
+    since: float  # when counting began, POSIX seconds
+    now: float  # POSIX seconds
+    rules: Rules
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether counting began less than a whole UTC day ago, so that the counts are too low."""
+        return not whole_day_between(self.since, self.now)
+
+    def select(self, filters: Filters) -> Tally:
+        """Return the tally of the instances that the filters match."""
+        if not filters:
+            return self.tally
+        return self.tally.only(select(self.tally, filters, self.rules))
+
+    def count(self, filters: Filters) -> int:
+        """Return how many instances the filters match."""
+        if not filters:
+            return self.tally.size
+        return sum(self.tally.counts[name] for name in select(self.tally, filters, self.rules))
+
+
+_latest: tuple[Hashable, Snapshot] | None = None
+_lock = threading.Lock()
+
+
+def current() -> Snapshot:
+    """Return a snapshot of this moment: the last one, if it is still true."""
+    global _latest  # noqa: PLW0603  the one memory of the last snapshot
+    cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)
+    with _lock:
+        state = _state(cache, now, rules)
+        if _latest is None or _latest[0] != state:
+            _latest = (state, of_cache(cache, now, rules))
+        return _latest[1]
+
+
+def of_cache(cache: TallyCache, now: float, rules: Rules) -> Snapshot:
+    """Return a new snapshot of a cache."""
+    return Snapshot(cache.tally(), closed_days(cache, rules), cache.since, now, rules)
+
+
+def drop_stale() -> None:
+    """Drop the last snapshot, with all that was made of it, if it is not true any more.
+
+    The next question would replace it; this is for a server that nobody asks.
+    """
+    global _latest  # noqa: PLW0603  as in `current`
+    cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)
+    with _lock:
+        if _latest is not None and _latest[0] != _state(cache, now, rules):
+            _latest = None
+            folding.clear_caches()
+
+
+def _state(cache: TallyCache, now: float, rules: Rules) -> Hashable:
+    """Return what a snapshot depends on."""
+    return id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide)
