@@ -94,7 +94,8 @@ def test_the_docs_of_a_shared_server_describe_its_store(client, settings, page, 
     shared = text(client.get("/docs").content.decode())
     for sentence in (
         "whoever can read the store can list digests and versions",
-        "RETENTION_DAYS, HISTORY_DAYS or SECRET_KEY, or runs another version of Headcount's code, the server starts counting from zero",
+        "RETENTION_DAYS, HISTORY_DAYS or SECRET_KEY, or runs another version of Headcount",
+        "the server starts counting from zero",
         "To forget everything at once, restart the store.",
         "is responsible for a store that writes nothing to disk",
     ):
