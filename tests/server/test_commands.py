@@ -40,7 +40,7 @@ def run(command):
 
 @pytest.mark.parametrize(
     ("source", "fewest"),
-    [(lambda: docs.markdown("docs"), 10), ((ROOT / "README.md").read_text, 2)],
+    [(lambda: docs._filled("docs"), 10), ((ROOT / "README.md").read_text, 2)],
     ids=["docs", "README"],
 )
 def test_the_curl_lines_answer_as_they_say(start, source, fewest):
@@ -57,12 +57,12 @@ def test_the_curl_lines_answer_as_they_say(start, source, fewest):
 
 def blocks(heading):
     """The shell blocks of a section of the docs."""
-    section = docs.markdown("docs").split(f"## {heading}")[1].split("\n## ")[0]
+    section = docs._filled("docs").split(f"## {heading}")[1].split("\n## ")[0]
     return re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
 
 
 def test_the_receiver_prints_what_is_sent():
-    (receiver,) = blocks("How do I see what my instance sends?")
+    (receiver,) = blocks("How do I see what my installation sends?")
     port = free_port()
     program = subprocess.Popen(
         ["bash", "-c", "exec " + receiver.replace("9000", str(port))],
@@ -90,7 +90,7 @@ def test_the_job_that_keeps_history_adds_a_day(start, tmp_path):
     ).wait_until_ready()
     server.post({"id": ID, "version": {"app": "1", "sha": "x"}})
     server.request("POST", "/instrument/forward", "1")
-    (job,) = [block for block in blocks("How do I query this server?") if "history.csv" in block]
+    (job,) = [block for block in blocks("How do I ask it?") if "history.csv" in block]
     job = job.replace("/srv/history", str(tmp_path)).replace("127.0.0.1:8000", server.address)
     git = "git init -q; git config user.name x; git config user.email x@example.org;"
     yesterday = 'date() { [ "$*" = "-u -d yesterday +%F" ] && echo 2026-03-10; };'
@@ -149,7 +149,7 @@ def test_checking_that_nobody_is_in_the_logs(start, clone):
 
 def test_the_alert_rule_is_one_that_prometheus_takes_and_that_fires(tmp_path):
     needs("promtool", "prometheus")
-    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs.markdown("docs"), re.MULTILINE | re.DOTALL)
+    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs._filled("docs"), re.MULTILINE | re.DOTALL)
     (tmp_path / "rules.yaml").write_text(rule)
     fired = "[{exp_annotations: {summary: No installation of Manyfold has reported for a day.}}]"
     (tmp_path / "test.yaml").write_text(
