@@ -1,32 +1,35 @@
--- One operation on a cache, whole or not at all; see redis.py for what is kept under which key.
--- KEYS[1] is the prefix of every key. ARGV: what to do, the time, GRANULARITY, HISTORY, and what it
--- is done with. The time and every expiry are POSIX seconds; "inf": never.
+-- Runs one operation on a cache, completely or not at all; redis.py says what each key holds.
+-- KEYS[1] is the prefix of every key. ARGV has the operation, the time, GRANULARITY, HISTORY, and the
+-- operation's own arguments. Times and expiries are POSIX seconds, or 'inf' for never.
 local call, floor = redis.call, math.floor
 local prefix, now = KEYS[1], tonumber(ARGV[2])
-local period, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
+local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
 local META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
-local IDS, VALUES = prefix .. 'ids', prefix .. 'values'
-local COUNTS, ENDS = prefix .. 'counts', prefix .. 'ends'
-local SHARED = {META, LIVE, CLOSED, IDS, VALUES, COUNTS, ENDS}
--- The clocks of several hosts differ a little: one this far behind does not turn back the day.
+local IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
+local CHANGED = prefix .. 'changed'
+local SHARED = {META, LIVE, CLOSED, IDS, VALUES, COUNTS, CHANGED}
+-- The clocks of several hosts differ a little: one that is this many seconds behind does not turn
+-- back the day.
 local SLACK = 60
 
 local function records(expiry) return prefix .. 'records:' .. expiry end
 local function tally(expiry) return prefix .. 'tally:' .. expiry end
-local function history(day) return prefix .. 'history:' .. day end
-local function raw(day)
-  return {prefix .. 'values:' .. day, prefix .. 'counts:' .. day, prefix .. 'ends:' .. day}
-end
+local function closed(day) return prefix .. 'closed:' .. day end
+local function summary(day) return prefix .. 'summary:' .. day end
 local function number(expiry) return expiry == 'inf' and math.huge or tonumber(expiry) end
 local function text(moment) return string.format('%.17g', moment) end
 local function milliseconds(moment) return string.format('%.0f', math.ceil(moment * 1000)) end
 local function start(moment) return floor(moment / period) * period end
+local function end_of_history(moment) return milliseconds(moment + (periods + 1) * period) end
 
--- Of a script that is refused for lack of memory, nothing is done: Redis refuses only the first
--- command that writes, so what takes memory begins with this one, which takes some.
+-- If the server refuses a script for lack of memory, it refuses its first command that needs some.
+-- So everything that writes begins with this one, and a refused script has done nothing.
 local function change() return call('HINCRBY', META, 'changes', 1) end
 
-local function change_values() call('HSET', META, 'named', change()) end
+-- The next history that a client asks for is another one.
+local function change_history() call('HSET', META, 'history_changed', change()) end
+
+local function change_values() call('HSET', META, 'values_changed', change()) end
 
 local function add(hash, field, by)
   local sum = call('HINCRBY', hash, field, by)
@@ -34,7 +37,7 @@ local function add(hash, field, by)
   return sum
 end
 
--- What is shared outlives the records by as long as their closing tally is kept.
+-- What the keys of all expiries share outlives them for as long as their closing tally is kept.
 local function keep_until(expiry)
   local last = number(call('HGET', META, 'last') or '0')
   if last == math.huge then return end
@@ -44,19 +47,19 @@ local function keep_until(expiry)
     return
   end
   last = math.max(last, expiry)
-  if last <= now then return end  -- nothing is live; what comes now opens another expiry
+  if last <= now then return end  -- nothing is live; the next key brings another expiry
   call('HSET', META, 'last', text(last))
-  for _, key in ipairs(SHARED) do
-    call('PEXPIREAT', key, milliseconds(last + (kept + 1) * period))
-  end
+  for _, key in ipairs(SHARED) do call('PEXPIREAT', key, end_of_history(last)) end
 end
 
--- The first key of an expiry: record and count get it from the server, which needs no sweeper.
+-- Prepare for the first key of an expiry. The server itself drops the records at their expiry. The
+-- tally stays until its closing state has been kept, unless no history is kept.
 local function open(expiry)
   call('ZADD', LIVE, expiry, expiry)
   if expiry ~= 'inf' then
+    local last = periods > 0 and end_of_history(expiry) or milliseconds(expiry)
     call('PEXPIREAT', records(expiry), milliseconds(expiry))
-    call('PEXPIREAT', tally(expiry), milliseconds(expiry))
+    call('PEXPIREAT', tally(expiry), last)
     local began, longest = unpack(call('HMGET', META, 'began', 'longest'))
     local length = number(expiry) - (began or 0)
     if length > tonumber(longest or 0) then call('HSET', META, 'longest', text(length)) end
@@ -75,31 +78,33 @@ end
 
 -- A code is a value's id, doubled, and one more if the key was renewed. The value None has id 0.
 local function count(expiry, code, by)
-  local id, renewed = floor(code / 2), code % 2
   add(tally(expiry), code, by)
-  add(ENDS, expiry .. '|' .. renewed, by)
-  if add(COUNTS, id, by) == 0 then forget_value(id) end
+  call('HSET', CHANGED, expiry, change())
+  if add(COUNTS, floor(code / 2), by) == 0 then forget_value(floor(code / 2)) end
 end
 
 local function leave(digest, expiry, code)
   call('HDEL', records(expiry), digest)
   count(expiry, code, -1)
-  if call('EXISTS', records(expiry)) == 0 then call('ZREM', LIVE, expiry) end
-end
-
--- Put a key where it belongs, before it leaves where it was: a value must not be forgotten between.
-local function place(digest, expiry, code, there, old)
-  call('HSET', records(expiry), digest, code)
-  count(expiry, code, 1)
-  if call('HLEN', records(expiry)) == 1 then open(expiry) end
-  if there == expiry then
-    count(there, old, -1)
-  elseif there then
-    leave(digest, there, old)
+  if call('EXISTS', records(expiry)) == 0 then
+    call('ZREM', LIVE, expiry)
+    call('HDEL', CHANGED, expiry)
   end
 end
 
--- What has expired is no longer in the tallies: count what is.
+-- Put a key where it belongs before it leaves where it was, or its value might be forgotten.
+local function place(digest, expiry, code, old_expiry, old_code)
+  call('HSET', records(expiry), digest, code)
+  count(expiry, code, 1)
+  if call('HLEN', records(expiry)) == 1 then open(expiry) end
+  if old_expiry == expiry then
+    count(expiry, old_code, -1)
+  elseif old_expiry then
+    leave(digest, old_expiry, old_code)
+  end
+end
+
+-- Count the live keys of each value anew, from the tallies of the live expiries.
 local function recount()
   local sums = {}
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
@@ -124,42 +129,43 @@ end
 local function drop(expiry)
   call('UNLINK', records(expiry), tally(expiry))
   call('ZREM', LIVE, expiry)
-  call('HDEL', ENDS, expiry .. '|0', expiry .. '|1')
+  call('HDEL', CHANGED, expiry)
 end
 
 local function forget_days(first, last)
-  for _, each in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
-    call('UNLINK', history(each), unpack(raw(each)))
-    call('ZREM', CLOSED, each)
+  for _, day in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
+    call('UNLINK', closed(day), summary(day))
+    call('ZREM', CLOSED, day)
   end
 end
 
--- The closing tally is kept as it is; what SUMMARY makes of it is written by who reads it first.
+-- Keep the tally of a day that is over, with its values, in one hash.
 local function close(day)
-  for i, key in ipairs({VALUES, COUNTS, ENDS}) do
-    call('COPY', key, raw(day)[i], 'REPLACE')
-    call('PEXPIREAT', raw(day)[i], milliseconds(day + (kept + 1) * period))
+  local values = call('HGETALL', VALUES)
+  for i = 1, #values, 2 do call('HSET', closed(day), values[i], values[i + 1]) end
+  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
+    local codes = call('HGETALL', tally(expiry))
+    for i = 1, #codes, 2 do call('HSET', closed(day), expiry .. '|' .. codes[i], codes[i + 1]) end
   end
+  call('PEXPIREAT', closed(day), end_of_history(day))
   call('ZADD', CLOSED, day, text(day))
 end
 
 local function move_all(expiry, later)
   local cursor = '0'
   repeat
-    local found = call('HSCAN', records(expiry), cursor, 'COUNT', 1000)
-    cursor = found[1]
-    for i = 1, #found[2], 2 do call('HSET', records(later), found[2][i], found[2][i + 1]) end
+    local page = call('HSCAN', records(expiry), cursor, 'COUNT', 1000)
+    cursor = page[1]
+    for i = 1, #page[2], 2 do call('HSET', records(later), page[2][i], page[2][i + 1]) end
   until cursor == '0'
   local codes = call('HGETALL', tally(expiry))
-  for i = 1, #codes, 2 do
-    add(tally(later), codes[i], codes[i + 1])
-    add(ENDS, later .. '|' .. codes[i] % 2, codes[i + 1])
-  end
+  for i = 1, #codes, 2 do add(tally(later), codes[i], codes[i + 1]) end
+  call('HSET', CHANGED, later, change())
   drop(expiry)
 end
 
--- The clock went back: what was not over is not closed, and nothing lives longer than if it were
--- set now.
+-- Follow a clock that went back: a day that is not over is not closed, and a key expires as if it
+-- were set now.
 local function go_back(today)
   forget_days(today, '+inf')
   local latest = today + tonumber(call('HGET', META, 'longest') or 0)
@@ -168,56 +174,42 @@ local function go_back(today)
   if #moved > 0 then open(text(latest)) end
 end
 
-local function turn(began, today)
-  call('ZREM', CLOSED, '')  -- a write that needs no memory comes first; see `change`
-  call('HSET', META, 'turned', change())
+local function begin_day(began, today)
+  call('ZREM', CLOSED, '')  -- the first command that writes must need no memory; see `change`
+  change_history()
   if today < began then
     go_back(today)
-  elseif kept > 0 then
+  elseif periods > 0 then
     close(began)
-    forget_days('-inf', '(' .. text(today - kept * period))
+    forget_days('-inf', '(' .. text(today - periods * period))
   end
   call('HSET', META, 'began', text(today))
   keep_until(today + period)
 end
 
-local function begin(changes)
-  call('HSET', META, 'changes', changes, 'since', text(now))
-  call('HSET', META, 'turned', changes, 'named', changes)
-end
-
--- HISTORY is another: what is closed is kept for as long as if it always had been.
-local function keep_days()
-  call('HSET', META, 'turned', change(), 'kept', kept)
-  forget_days('-inf', '(' .. text(start(now) - kept * period))
-  for _, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    for _, key in ipairs({history(day), unpack(raw(day))}) do
-      call('PEXPIREAT', key, milliseconds(day + (kept + 1) * period))
-    end
+local function begin_counting(changes)
+  call('HSET', META, 'changes', changes, 'history_changed', changes, 'values_changed', changes)
+  call('HSET', META, 'since', text(now))
+  if period > 0 then
+    call('HSET', META, 'began', text(start(now)))
+    keep_until(start(now) + period)
   end
 end
 
-local live  -- the expiries after `expire`, the earliest first
+local live  -- the expiries after `update`, the earliest first
 
 -- Bring everything to the present.
-local function expire()
-  local was, began, since, told = unpack(call('HMGET', META, 'period', 'began', 'since', 'kept'))
+local function update()
+  local began, since = unpack(call('HMGET', META, 'began', 'since'))
   if not since then
-    -- No number that an earlier store, now lost, has told.
-    begin(string.format('%.0f', now * 1000000))
+    -- A store that was lost must not have told any client one of the numbers that follow.
+    begin_counting(string.format('%.0f', now * 1000000))
   elseif now < since - SLACK then
     call('HSET', META, 'since', text(now))
   end
-  if period > 0 and told ~= ARGV[4] then keep_days() end
-  if period > 0 and was ~= ARGV[3] then
-    began = false
-    call('HSET', META, 'period', ARGV[3], 'began', text(start(now)))
-    keep_until(start(now) + period)
-  end
-  period = period > 0 and period or tonumber(was or 0)
   began = tonumber(began)
   if began and began - SLACK <= now and now < began then now = began end
-  if began and start(now) ~= began then turn(began, start(now)) end
+  if began and start(now) ~= began then begin_day(began, start(now)) end
   live = call('ZRANGE', LIVE, 0, -1)
   if live[1] and number(live[1]) <= now then
     for _, expiry in ipairs(live) do
@@ -229,7 +221,8 @@ local function expire()
   end
 end
 
--- Where a live key is, the latest expiry first: most report every day.
+-- Return the expiry and the code of a live key. The latest expiry comes first, since most instances
+-- report every day.
 local function find(digest)
   for i = #live, 1, -1 do
     local code = call('HGET', records(live[i]), digest)
@@ -239,18 +232,16 @@ end
 
 local function size()
   local sum = 0
-  for _, expiry in ipairs(live) do
-    sum = sum + call('HLEN', records(expiry))
-  end
+  for _, expiry in ipairs(live) do sum = sum + call('HLEN', records(expiry)) end
   return sum
 end
 
 local function id_of(value) return value == '' and 0 or tonumber(call('HGET', IDS, value) or nil) end
 
-local function has_room(old, max_values)
+local function has_room_for_value(old_code, max_values)
   local values = call('HLEN', VALUES)
   if values < max_values then return true end
-  local id = old and floor(old / 2) or 0
+  local id = old_code and floor(old_code / 2) or 0
   return values == max_values and id > 0 and call('HGET', COUNTS, id) == '1'
 end
 
@@ -265,42 +256,41 @@ end
 
 local run = {}
 
--- 1: it was set, or would have been but for its expiry; 0: not. A refusal is its name.
-function run.put(how, digest, expiry, value, max_entries, max_values, seen)
-  local there, old = find(digest)
-  if old and how == 'add' or not old and (how == 'touch' or how == 'swap') then return 0 end
-  if how == 'swap' then
-    if old ~= tonumber(seen) then return 'changed' end
-    expiry = there
-  end
+-- Return 1 if the key is set now, or would be if its expiry were not past, and 0 if it is not; or the
+-- name of a refusal.
+function run.put(how, digest, expiry, value, max_entries, max_values)
+  local old_expiry, old_code = find(digest)
+  if old_code and how == 'add' or not old_code and how == 'touch' then return 0 end
   if number(expiry) <= now then
-    if old then run.delete(digest) end
+    if old_code then run.delete(digest) end
     return 1
   end
   local id, renewed
   if how == 'touch' then
-    id, renewed = floor(old / 2), old % 2 == 1
+    id, renewed = floor(old_code / 2), old_code % 2 == 1
   else
-    if not old and size() >= tonumber(max_entries) then return 'CacheFull' end
+    if not old_code and size() >= tonumber(max_entries) then return 'CacheFull' end
     id = id_of(value)
-    if not id and not has_room(old, tonumber(max_values)) then return 'TooManyValues' end
-    renewed = old and (old % 2 == 1 or number(expiry) > number(there))
+    if not id and not has_room_for_value(old_code, tonumber(max_values)) then
+      return 'TooManyValues'
+    end
+    renewed = old_code and (old_code % 2 == 1 or number(expiry) > number(old_expiry))
   end
   local bit = renewed and 1 or 0
-  if there == expiry and id and old == id * 2 + bit then
+  if old_expiry == expiry and id and old_code == id * 2 + bit then
     run.probe()
     return 1
   end
   change()
   id = id or name(value)
-  place(digest, expiry, id * 2 + bit, there, old)
+  place(digest, expiry, id * 2 + bit, old_expiry, old_code)
   return 1
 end
 
 function run.get(digest)
-  local expiry, code = find(digest)
+  local _, code = find(digest)
   if not code then return false end
-  return {code, code > 1 and call('HGET', VALUES, floor(code / 2)) or ''}
+  return {code > 1 and call('HGET', VALUES, floor(code / 2)) or ''}
 end
 
 function run.delete(digest)
@@ -311,75 +301,56 @@ function run.delete(digest)
   return 1
 end
 
-function run.rename(digest, other)
-  local expiry, code = find(digest)
-  if not code then return 0 end
-  if digest == other then return 1 end
-  change()
-  place(other, expiry, code, find(other))
-  leave(digest, expiry, code)
-  return 1
-end
-
--- Values only if they are others than those known.
-local function values(known)
-  local named = call('HGET', META, 'named')
-  return named, named ~= known and call('HGETALL', VALUES)
-end
-
+-- Return the tally, without the values and the expiries that have not changed since the client knew
+-- the number of changes that it names.
 function run.tally(known)
-  local rows = {}
-  for _, expiry in ipairs(live) do
-    table.insert(rows, {expiry, call('HGETALL', tally(expiry))})
+  known = tonumber(known)
+  local changes, values_changed = unpack(call('HMGET', META, 'changes', 'values_changed'))
+  local codes = {}
+  for i, expiry in ipairs(live) do
+    local changed = tonumber(call('HGET', CHANGED, expiry) or changes)
+    codes[i] = {expiry, changed > known and call('HGETALL', tally(expiry))}
   end
-  local named, unknown = values(known)
-  return {named, unknown, rows}
+  local values = tonumber(values_changed) > known and call('HGETALL', VALUES)
+  return {changes, values, call('HGETALL', COUNTS), codes}
 end
 
-function run.totals(known)
-  local named, unknown = values(known)
-  return {named, unknown, call('HGETALL', COUNTS), call('HGETALL', ENDS)}
-end
-
-function run.changes() return tonumber(call('HGET', META, 'changes')) end
+function run.changes() return call('HGET', META, 'changes') end
 
 function run.since() return call('HGET', META, 'since') end
 
+-- Return what is kept of each past day, unless the client has it.
 function run.history(known)
-  local turned, days = call('HGET', META, 'turned'), {}
-  if turned == known then return {turned, false} end
-  for _, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    local made, sums = call('GET', history(day)), {}
-    for i, key in ipairs(made and {} or raw(day)) do sums[i] = call('HGETALL', key) end
-    table.insert(days, {day, made, sums})
+  local changed, days = call('HGET', META, 'history_changed'), {}
+  if changed == known then return {changed, false} end
+  for i, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
+    local sealed = call('GET', summary(day))
+    days[i] = {day, sealed, not sealed and call('HGETALL', closed(day))}
   end
-  return {turned, days}
+  return {changed, days}
 end
 
-function run.summed(day, made)
-  if call('ZSCORE', CLOSED, day) and call('EXISTS', history(day)) == 0 then
-    call('UNLINK', unpack(raw(day)))
-    call('SET', history(day), made, 'PXAT', milliseconds(day + (kept + 1) * period))
+function run.summarize(day, sealed)
+  if call('ZSCORE', CLOSED, day) then
+    change_history()
+    call('UNLINK', closed(day))
+    call('SET', summary(day), sealed, 'PXAT', end_of_history(day))
   end
 end
 
--- Fails as a report would.
+-- Fail as a report would.
 function run.probe() call('HINCRBY', META, 'changes', 0) end
 
-function run.expire() end
+function run.update() end
 
 function run.clear()
   local changes = change()
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do drop(expiry) end
   forget_days('-inf', '+inf')
   call('UNLINK', unpack(SHARED))
-  now, period = tonumber(ARGV[2]), tonumber(ARGV[3])
-  begin(changes)
-  if period > 0 then
-    call('HSET', META, 'period', text(period), 'began', text(start(now)))
-    keep_until(start(now) + period)
-  end
+  now = tonumber(ARGV[2])
+  begin_counting(changes)
 end
 
-expire()
+update()
 return run[ARGV[1]](unpack(ARGV, 5))

@@ -1,4 +1,4 @@
-"""Several processes on one store, and a store that is away, in every way it can be."""
+"""Several servers on one store, and every way in which the store can fail them."""
 
 import json
 import os
@@ -58,23 +58,23 @@ def report(number, app="1"):
     return {"id": name, "version": {"app": app, "sha": "x", "image": None, "arch": "arm"}}
 
 
-def told(server):
-    """What `/stats` tells, but for the moment when it was asked."""
+def statistics(server):
+    """Return what `/stats` answers."""
     return server.request("GET", "/stats").content
 
 
 # Several processes
 
 
-def test_every_worker_and_server_tells_the_same_at_once(begin):
+def test_every_worker_and_server_answers_the_same_at_once(begin):
     servers = [begin("--workers", "2").wait_until_ready(), begin().wait_until_ready()]
     for n in range(20):
         servers[n % 2].post(report(n, app=str(n % 3)))
-        assert len({told(server) for server in servers for _ in range(4)}) == 1
+        assert len({statistics(server) for server in servers for _ in range(4)}) == 1
     assert servers[0].stats()["instances"] == 20
 
 
-def test_workers_come_and_go_and_nothing_is_forgotten(begin, store):
+def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     server.process.send_signal(signal.SIGTTIN)
@@ -88,7 +88,7 @@ def test_workers_come_and_go_and_nothing_is_forgotten(begin, store):
     assert begin().wait_until_ready().stats()["instances"] == 1
 
 
-def test_a_worker_has_one_client_however_many_report(begin, store):
+def test_a_worker_opens_few_connections_however_many_instances_report(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     for n in range(100):  # one after the other
         server.post(report(n))
@@ -103,11 +103,11 @@ def test_a_worker_has_one_client_however_many_report(begin, store):
 
 
 def connections(store):
-    """How many others than this test are connected."""
+    """Return how many connections there are besides the one of this test."""
     return len(store.client.client_list()) - 1
 
 
-def test_after_a_storm_in_which_workers_are_killed_the_tally_is_a_recount(begin, store):
+def test_the_tally_agrees_with_a_recount_after_workers_were_killed_in_a_storm(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     ended = threading.Event()
 
@@ -137,7 +137,7 @@ def test_after_a_storm_in_which_workers_are_killed_the_tally_is_a_recount(begin,
 
 
 def counted(store):
-    """The tally as it is kept: by expiry and code."""
+    """Return the tally as the store holds it, by expiry and code."""
     return {
         (key.rpartition(b":")[2], code): int(size)
         for key in store.client.scan_iter("*}:tally:*")
@@ -146,7 +146,7 @@ def counted(store):
 
 
 def recounted(store):
-    """The same, record by record."""
+    """Return the same, counted record by record."""
     sums = {}
     for key in store.client.scan_iter("*}:records:*"):
         for code in store.client.hvals(key):
@@ -158,7 +158,7 @@ def recounted(store):
 # Outages
 
 
-def test_it_works_without_a_store_at_the_start(begin, store):
+def test_a_server_starts_without_its_store_and_uses_it_when_it_comes(begin, store):
     store.stop()
     server = begin().wait_for("Booting worker")
     server.answers("/healthz")
@@ -167,7 +167,7 @@ def test_it_works_without_a_store_at_the_start(begin, store):
     assert_back(server)
 
 
-def test_the_store_is_gone_and_comes_back_empty(begin, store):
+def test_reports_are_refused_while_the_store_is_gone_and_accepted_when_it_is_back(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     store.stop()
@@ -177,7 +177,7 @@ def test_the_store_is_gone_and_comes_back_empty(begin, store):
     assert server.stats()["instances"] == 1
 
 
-def test_the_store_is_frozen(begin, store):
+def test_reports_are_refused_in_time_while_the_store_is_frozen(begin, store):
     server = begin().wait_until_ready()
     server.post(report(2))
     store.freeze()
@@ -186,7 +186,7 @@ def test_the_store_is_frozen(begin, store):
     assert_back(server)
 
 
-def test_a_crowd_before_a_frozen_store_is_refused_in_time(begin, store):
+def test_a_crowd_of_reports_is_refused_in_time_while_the_store_is_frozen(begin, store):
     server = begin().wait_until_ready()
     store.freeze()
     took = []
@@ -205,7 +205,7 @@ def test_a_crowd_before_a_frozen_store_is_refused_in_time(begin, store):
     assert max(took) < LATEST + 1  # a hundred clients of one process take time too
 
 
-def test_the_store_has_no_memory_left(begin, store):
+def test_a_store_without_memory_refuses_reports_and_can_be_read(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     store.client.config_set("maxmemory", 1)
@@ -219,7 +219,7 @@ def test_the_store_has_no_memory_left(begin, store):
     assert_back(server)
 
 
-def test_the_store_takes_no_writes_after_a_failover(begin, store):
+def test_a_store_that_became_a_replica_refuses_reports(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     store.client.replicaof("127.0.0.1", 1)
@@ -228,7 +228,7 @@ def test_the_store_takes_no_writes_after_a_failover(begin, store):
     assert_back(server)
 
 
-def test_a_store_that_comes_back_and_would_write_to_disk_is_refused(begin, store, tmp_path):
+def test_a_store_that_comes_back_configured_to_write_to_disk_is_refused(begin, store, tmp_path):
     server = begin().wait_until_ready()
     store.stop()
     store.options = ("--save", "3600 1", "--dir", str(tmp_path))
@@ -239,12 +239,14 @@ def test_a_store_that_comes_back_and_would_write_to_disk_is_refused(begin, store
     assert_back(server)
 
 
-def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_path):
+def test_a_store_that_is_configured_to_write_to_disk_meanwhile_is_refused(
+    start, store_with, tmp_path
+):
     store = store_with("--dir", tmp_path)
     server = start(REDIS_URL=store.url, SECRET_KEY=SECRET).wait_until_ready()
     server.post(report(1))
     store.client.config_set("save", "3600 1")
-    assert refused(server, "GET", "/readyz")
+    assert is_refused(server, "GET", "/readyz")
     assert server.post(report(1)).status == 503
     assert "redis-cli CONFIG SET save ''" in server.output
     store.client.config_set("save", "")
@@ -253,15 +255,15 @@ def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_
 
 def assert_away(server):
     assert_takes_no_reports(server)
-    assert refused(server, "GET", "/stats")
+    assert is_refused(server, "GET", "/stats")
     for path in ("/badge.json", "/badge.svg"):
         assert b"unknown" in server.request("GET", path).content
 
 
 def assert_takes_no_reports(server):
     for _ in range(5):
-        assert refused(server, "POST", "/", report(1))
-        assert refused(server, "GET", "/readyz")
+        assert is_refused(server, "POST", "/", report(1))
+        assert is_refused(server, "GET", "/readyz")
     for path, status in (("/healthz", 200), ("/docs", 200), ("/", 302)):
         assert server.request("GET", path).status == status
     assert "Traceback" not in server.output
@@ -269,8 +271,8 @@ def assert_takes_no_reports(server):
     assert len(server.output.splitlines()) < 20
 
 
-def refused(server, method, path, body=None):
-    """Whether it is refused in time, with a header that says when to try again."""
+def is_refused(server, method, path, body=None):
+    """Return whether a request is refused in time, with the time to try again."""
     began = time.monotonic()
     headers = {"Content-Type": "application/json"}
     answer = server.request(method, path, json.dumps(body), headers)
@@ -279,7 +281,7 @@ def refused(server, method, path, body=None):
 
 
 def assert_back(server):
-    """Soon, and without anything started again."""
+    """Reports are accepted soon, without restarting anything."""
     wait_until(lambda: server.request("GET", "/readyz").status == 200)
     assert server.post(report(1)).status == 201
     wait_until(lambda: "The store takes reports again" in server.output)
@@ -287,7 +289,7 @@ def assert_back(server):
 
 
 def wait_until_connected(server, store):
-    """Wait until every worker looked at the store: gunicorn loses a signal to one that begins."""
+    """Wait until every worker is connected: gunicorn loses a signal to one that is starting."""
     wait_until(lambda: all(is_connected(worker, store.port) for worker in server.workers()))
 
 
@@ -316,7 +318,7 @@ def wait_until(condition):
         ("maxmemory-policy", "allkeys-lru", "redis-cli CONFIG SET maxmemory-policy noeviction"),
     ],
 )
-def test_a_store_that_would_break_a_promise_stops_the_start(
+def test_a_store_that_would_break_a_promise_aborts_startup(
     begin, store, tmp_path, option, value, sentence
 ):
     store.stop()
@@ -328,7 +330,7 @@ def test_a_store_that_would_break_a_promise_stops_the_start(
     assert "Traceback" not in server.output
 
 
-def test_where_config_is_forbidden_one_setting_accepts_it(begin, store):
+def test_a_store_that_forbids_config_is_accepted_only_if_unchecked(begin, store):
     store.client.acl_setuser(
         "default", enabled=True, nopass=True, commands=["+@all", "-config"], keys=["*"]
     )
@@ -339,7 +341,7 @@ def test_where_config_is_forbidden_one_setting_accepts_it(begin, store):
     assert server.post(report(1)).status == 201
 
 
-def test_a_store_without_a_secret_stops_the_start(start, store):
+def test_a_store_without_a_secret_aborts_startup(start, store):
     server = start(REDIS_URL=store.url)
     assert server.wait_until_ended() == 1
     assert "Set SECRET_KEY" in server.output
@@ -349,7 +351,7 @@ def test_a_store_without_a_secret_stops_the_start(start, store):
 # Ways to reach it
 
 
-def test_a_password_and_a_socket(start, store_with, tmp_path):
+def test_a_store_is_reached_with_a_password_and_through_a_socket(start, store_with, tmp_path):
     where = tmp_path / "store.sock"
     locked = store_with("--unixsocket", where, "--unixsocketperm", 700)
     locked.client.config_set("requirepass", "hunter2")
@@ -365,7 +367,7 @@ def test_a_password_and_a_socket(start, store_with, tmp_path):
     assert "AuthenticationError" in server.output
 
 
-def test_tls_to_one_whose_certificate_is_trusted_and_to_no_other(start, store_with, tmp_path):
+def test_a_store_is_reached_by_tls_only_if_its_certificate_is_trusted(start, store_with, tmp_path):
     authority, certificate = tmp_path / "authority.pem", tmp_path / "certificate.pem"
     made = trustme.CA()
     made.cert_pem.write_to_path(authority)

@@ -2,8 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from collector.cache import Row, Totals, records
-from collector.numbers import history
+from collector.cache import Tally, records
+from collector.numbers import history, snapshot
+from tests.unit.numbers.builders import row, tally_of
 
 DAY = timedelta(days=1)
 
@@ -16,7 +17,7 @@ def past(client):
     return fetch
 
 
-def test_it_works(clock, report, past):
+def test_a_past_day_has_the_statistics_as_they_stood_at_its_end(clock, report, past):
     report(app="1", arch="arm")
     clock.shift(DAY)
     assert past() == [
@@ -33,7 +34,7 @@ def test_it_works(clock, report, past):
     ]
 
 
-def test_a_day_is_told_when_it_is_over(clock, report, past):
+def test_a_day_joins_the_history_at_midnight(clock, report, past):
     report()
     assert past() == []
     clock.move_to("2026-03-10T23:59:59Z")
@@ -43,7 +44,9 @@ def test_a_day_is_told_when_it_is_over(clock, report, past):
 
 
 @pytest.mark.parametrize("first", ["a report", "a reader", "an erasure", "the timer"])
-def test_it_is_exact_whoever_comes_first_after_midnight(clock, report, post, client, past, first):
+def test_a_closed_day_is_exact_whoever_comes_first_after_midnight(
+    clock, report, post, client, past, first
+):
     id = report(app="old")
     clock.move_to("2026-03-17T23:59:59Z")  # the last second of its window
     headline = client.get("/stats").json()
@@ -64,7 +67,7 @@ def test_it_is_exact_whoever_comes_first_after_midnight(clock, report, post, cli
         assert closed[key] == headline[key]
 
 
-def test_how_many_reported_on_the_day_is_told(clock, report, past):
+def test_a_past_day_says_how_many_instances_reported_on_it(clock, report, past):
     known = report()
     clock.shift(DAY)
     report(known)
@@ -75,7 +78,7 @@ def test_how_many_reported_on_the_day_is_told(clock, report, past):
     assert [(day["instances"], day["reported"]) for day in past()] == [(1, 1), (2, 2), (3, 1)]
 
 
-def test_a_day_on_which_nothing_ran_is_a_gap(clock, report, past):
+def test_a_day_on_which_nothing_ran_is_missing(clock, report, past):
     report()
     clock.shift(3 * DAY)
     report()
@@ -83,7 +86,7 @@ def test_a_day_on_which_nothing_ran_is_a_gap(clock, report, past):
     assert [day["date"] for day in past()] == ["2026-03-10", "2026-03-13"]
 
 
-def test_a_clock_that_jumps_ahead_and_back_invents_nothing(clock, report, past):
+def test_a_clock_that_jumps_ahead_and_back_invents_no_day(clock, report, past):
     report()
     clock.shift(30 * DAY)
     report()
@@ -94,7 +97,7 @@ def test_a_clock_that_jumps_ahead_and_back_invents_nothing(clock, report, past):
     assert [day["date"] for day in past()] == ["2026-03-10"]
 
 
-def test_it_is_bounded(clock, settings, report, past):
+def test_the_history_keeps_only_its_length(clock, settings, report, past):
     entry = settings.CACHES["records"]
     options = entry["OPTIONS"] | {"HISTORY": 3}
     settings.CACHES = {"records": entry | {"LOCATION": "bounded", "OPTIONS": options}}
@@ -105,7 +108,7 @@ def test_it_is_bounded(clock, settings, report, past):
     assert [day["date"] for day in past()] == ["2026-03-13", "2026-03-14", "2026-03-15"]
 
 
-def test_it_can_be_turned_off(clock, settings, report, past):
+def test_no_history_is_kept_with_a_length_of_zero(clock, settings, report, past):
     entry = settings.CACHES["records"]
     options = entry["OPTIONS"] | {"HISTORY": 0}
     settings.CACHES = {"records": entry | {"LOCATION": "off", "OPTIONS": options}}
@@ -114,7 +117,7 @@ def test_it_can_be_turned_off(clock, settings, report, past):
     assert past() == []
 
 
-def test_it_is_forgotten_with_the_reports_and_says_since_when(clock, client, report, past):
+def test_clearing_the_reports_clears_the_history_and_moves_since(clock, client, report, past):
     report()
     clock.shift(DAY)
     records().clear()
@@ -122,7 +125,7 @@ def test_it_is_forgotten_with_the_reports_and_says_since_when(clock, client, rep
     assert answered == {"since": "2026-03-11T12:00:00Z", "history_days": 90, "days": []}
 
 
-def test_the_rules_in_force_say_what_is_listed(clock, settings, report, past):
+def test_past_days_are_listed_by_the_rules_in_force(clock, settings, report, past):
     report(app="rare", image="secret/x")
     report(app="usual")
     report(app="usual")
@@ -136,13 +139,13 @@ def test_the_rules_in_force_say_what_is_listed(clock, settings, report, past):
 
 
 @pytest.mark.parametrize("sign", "=+-@")
-def test_no_spreadsheet_takes_a_name_for_a_formula(clock, client, report, sign):
+def test_the_csv_escapes_a_name_that_looks_like_a_formula(clock, client, report, sign):
     report(app=f"{sign}1")
     clock.shift(DAY)
     assert f"versions,'{sign}1,1" in client.get("/stats/history.csv").content.decode()
 
 
-def test_as_csv(clock, client, report):
+def test_the_csv_has_a_line_for_each_number(clock, client, report):
     report(app="1", image=None, arch="arm")
     report(app='=cmd|"x', image=None, arch="arm")
     clock.shift(DAY)
@@ -164,7 +167,7 @@ def test_as_csv(clock, client, report):
 
 
 @pytest.mark.parametrize("path", ["/stats/history", "/stats/history.csv"])
-def test_a_known_history_is_not_sent_again(clock, client, report, path):
+def test_a_history_that_the_client_has_is_not_sent_again(clock, client, report, path):
     report()
     etag = client.get(path)["ETag"]
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
@@ -172,15 +175,41 @@ def test_a_known_history_is_not_sent_again(clock, client, report, path):
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_whatever_is_asked_of_it_the_answer_is_the_same(client):
+def test_the_history_ignores_any_query(client):
     assert client.get("/stats/history?" + "a&" * 1100).status_code == 200
 
 
-def test_what_is_kept_of_a_day_is_bounded():
-    rows = [
-        Row({"app": f"{n}", "image": None, "arch": None}, 8 * 86400, False, n)
-        for n in range(1, 301)
-    ]
-    kept = history.closing(Totals.of(rows), 0)
-    assert kept["instances"] == kept["reported"] == sum(range(1, 301))
-    assert len(kept["versions"]) == 200
+def test_the_summary_of_a_day_lists_200_names_at_most():
+    summary = history.summarize(tally_of(*(row(f"{n}", count=n) for n in range(1, 301))), 0)
+    assert summary["instances"] == summary["reported"] == sum(range(1, 301))
+    assert len(summary["versions"]) == 200
+
+
+def test_the_csv_tells_a_name_from_one_that_looks_like_its_escaped_form(clock, client, report):
+    report(app="-dev")
+    report(app="'-dev")
+    clock.shift(DAY)
+    lines = client.get("/stats/history.csv").content.decode().splitlines()
+    assert {"2026-03-10,versions,'-dev,1", "2026-03-10,versions,''-dev,1"} <= {*lines}
+
+
+def test_the_cache_keeps_a_summary_of_a_closed_day_and_no_tally(clock, report, past):
+    report()
+    clock.shift(DAY)
+    assert [type(day) for day in records().history().values()] == [Tally]
+    past()
+    assert [type(day) for day in records().history().values()] == [dict]
+
+
+def test_a_failing_summary_refuses_no_report_and_is_made_good_later(
+    clock, report, past, monkeypatch
+):
+    report()
+    clock.shift(DAY)
+    with monkeypatch.context() as patch:
+        patch.setattr(history, "folded_breakdowns", None)
+        report()
+        with pytest.raises(TypeError):
+            snapshot.current()
+        report()
+    assert [day["instances"] for day in past()] == [1]

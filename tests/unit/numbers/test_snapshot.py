@@ -1,4 +1,4 @@
-"""All surfaces take their numbers from one snapshot, taken anew when the numbers may be others."""
+"""Every surface takes its numbers from one snapshot, which is replaced when they may have changed."""
 
 from datetime import timedelta
 from unittest.mock import patch
@@ -6,19 +6,21 @@ from unittest.mock import patch
 import pytest
 
 from collector.cache import records
-from collector.numbers import folding, stats
+from collector.numbers import folding, memo, snapshot
+from collector.numbers.filters import parse
+from collector.numbers.stats import statistics
 
 SURFACES = ("/stats", "/stats?app=1", "/stats/history", "/stats/history.csv")
 
 
-def test_it_is_the_same_while_nothing_changes(clock, report):
+def test_the_snapshot_is_the_same_while_nothing_changes(clock, report):
     report()
-    assert stats.snapshot() is stats.snapshot()
+    assert snapshot.current() is snapshot.current()
 
 
-def test_each_change_makes_another(clock, report, post, settings):
+def test_each_change_makes_another_snapshot(clock, report, post, settings):
     def report_again():
-        report(known)
+        report(known, app="another")
 
     def forget():
         post({"id": known}, "/forget")
@@ -31,36 +33,49 @@ def test_each_change_makes_another(clock, report, post, settings):
 
     known = report()
     for change in (report, report_again, next_day, forget, records().clear, set_a_rule):
-        before = stats.snapshot()
+        before = snapshot.current()
         change()
-        assert stats.snapshot() is not before
+        assert snapshot.current() is not before
+
+
+def test_a_snapshot_answers_every_question_about_the_same_moment(clock, report):
+    report(app="1")
+    before = snapshot.current()
+    report(app="2")
+    clock.shift(timedelta(days=1))
+    report(app="1")
+    everything = parse({"app": ["*"]})
+    assert statistics(before).instances == 1
+    assert statistics(before, everything).instances == 1
+    assert statistics(before, everything).versions == statistics(before).versions == {"1": 1}
+    assert before.count(everything) == before.count(()) == 1
+    assert before.history.summaries == {}
 
 
 @pytest.mark.parametrize("path", SURFACES)
-def test_an_answer_is_made_once_for_a_snapshot(clock, client, report, path):
+def test_an_answer_is_computed_once_for_a_snapshot(clock, client, report, path):
     report(app="1")
     first = client.get(path)
     with (
-        patch("collector.numbers.stats.numbers", side_effect=AssertionError),
-        patch("collector.numbers.history.numbers", side_effect=AssertionError),
+        patch("collector.numbers.stats.statistics", side_effect=AssertionError),
+        patch("collector.numbers.history.history", side_effect=AssertionError),
     ):
         assert client.get(path).content == first.content
 
 
 @pytest.mark.parametrize("path", ["/stats/history", "/stats/history.csv"])
-def test_the_history_is_made_once_a_day_whoever_reports_or_asks(clock, client, report, path):
+def test_the_history_is_computed_once_a_day_whoever_reports_or_asks(clock, client, report, path):
     report()
     clock.shift(timedelta(days=1))
     first = client.get(path)
     report()
-    with patch("collector.numbers.history.numbers", side_effect=AssertionError):
+    with patch("collector.numbers.history.history", side_effect=AssertionError):
         assert client.get(f"{path}?any=1").content == first.content
-    assert len(stats.snapshot().past) == 2  # the days, and the answer
     clock.shift(timedelta(days=1))
     assert client.get(path).content != first.content
 
 
-def test_another_rule_makes_another_history(clock, client, report, settings):
+def test_the_history_is_listed_anew_under_another_rule(clock, client, report, settings):
     report(app="rare")
     clock.shift(timedelta(days=1))
     assert b"rare" in client.get("/stats/history").content
@@ -72,30 +87,23 @@ def test_another_rule_makes_another_history(clock, client, report, settings):
 def test_a_badge_counts_once_for_a_snapshot(client, report, path):
     report(app="1")
     first = client.get(f"{path}?app=1")
-    with patch("collector.numbers.stats.select", side_effect=AssertionError):
+    with patch("collector.numbers.snapshot.select", side_effect=AssertionError):
         again = client.get(f"{path}?app=1")
     assert (again.content, again.get("Location")) == (first.content, first.get("Location"))
 
 
-def test_no_filter_is_everything(report):
-    report()
-    taken = stats.snapshot()
-    assert taken.select(()) is taken.totals
-    assert taken.count(()) == 1
-
-
-def test_different_questions_have_different_answers(client, report):
+def test_different_filters_get_different_answers(client, report):
     report(app="1")
     report(app="2")
     assert client.get("/stats?app=1").json()["instances"] == 1
     assert client.get("/stats").json()["instances"] == 2
 
 
-def test_what_is_remembered_is_bounded(client, report):
+def test_the_number_of_remembered_answers_is_bounded(client, report):
     report()
-    for number in range(3 * stats.MEMOS):
+    for number in range(3 * memo.MAX_RESULTS):
         client.get(f"/stats?app={number}")
-    assert len(stats.snapshot().memo) <= stats.MEMOS
+    assert len(memo._results[snapshot.current()]) <= memo.MAX_RESULTS
 
 
 def test_a_refusal_is_not_remembered(client, report):
@@ -104,14 +112,15 @@ def test_a_refusal_is_not_remembered(client, report):
         assert client.get("/stats?" + "app=1&" * 21).status_code == 400
 
 
-def test_what_is_over_is_let_go_and_what_is_in_force_is_kept(client, report, post):
+def test_a_stale_snapshot_goes_with_all_that_was_computed_from_it(clock, client, report, post):
     known = report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
-    taken = stats.snapshot()
-    stats.let_go()
-    assert stats.snapshot() is taken
+    current = snapshot.current()
+    snapshot.drop_stale()
+    assert snapshot.current() is current
+    del current
     post({"id": known}, "/forget")
-    stats.let_go()
-    assert stats._latest is None
+    snapshot.drop_stale()
+    assert not any(isinstance(source, snapshot.Snapshot) for source in memo._results)
     assert folding.release.cache_info().currsize == 0
     assert folding.repository.cache_info().currsize == 0

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from collector.cache import records
-from collector.numbers import stats as statistics
+from collector.numbers import snapshot
+from collector.numbers.stats import statistics
 
 RETENTION = 7
 
@@ -31,7 +32,9 @@ def at(text):
         ("2026-12-27", "2027-01-03"),
     ],
 )
-def test_it_counts_to_the_end_of_the_seventh_day_after(clock, report, stats, day, last_day, second):
+def test_a_report_counts_to_the_end_of_the_seventh_day_after_its_own(
+    clock, report, stats, day, last_day, second
+):
     clock.move_to(at(f"{day}T{second}Z"))
     report()
     assert stats()["instances"] == 1
@@ -41,7 +44,7 @@ def test_it_counts_to_the_end_of_the_seventh_day_after(clock, report, stats, day
     assert stats()["instances"] == 0
 
 
-def test_midnight_divides_two_days(clock, report, stats):
+def test_reports_before_and_after_midnight_belong_to_different_days(clock, report, stats):
     clock.move_to(at("2026-03-10T23:59:59Z"))
     report()
     clock.shift(timedelta(seconds=1))
@@ -51,14 +54,14 @@ def test_midnight_divides_two_days(clock, report, stats):
     assert stats()["instances"] == 1
 
 
-def test_the_receipt_says_when_it_is_forgotten(clock, post):
+def test_the_receipt_says_when_the_report_is_forgotten(clock, post):
     sent = {"id": str(UUID(int=1)), "version": {"app": "1", "sha": ""}}
     assert post(sent).json()["forgotten_at"] == "2026-03-18T00:00:00Z"
     clock.move_to(at("2026-03-11T00:00:00Z"))
     assert post(sent).json()["forgotten_at"] == "2026-03-19T00:00:00Z"
 
 
-def test_an_upgrade_moves_the_record_to_another_day_and_version(clock, report, stats):
+def test_a_later_report_replaces_the_version_and_the_day(clock, report, stats):
     id = report(app="1")
     clock.shift(timedelta(days=1))
     report(id, app="2")
@@ -68,7 +71,7 @@ def test_an_upgrade_moves_the_record_to_another_day_and_version(clock, report, s
     assert numbers["last_reported"]["2026-03-11"] == 1
 
 
-def test_reporting_on_a_second_day_establishes(clock, report, stats):
+def test_an_instance_is_established_once_it_reports_on_a_second_day(clock, report, stats):
     id = report()
     report(id, app="2")
     assert stats()["established"] == 0
@@ -78,7 +81,7 @@ def test_reporting_on_a_second_day_establishes(clock, report, stats):
     assert stats()["established"] == 1
 
 
-def test_opting_out_erases_and_opting_in_again_begins_anew(clock, report, post, stats):
+def test_an_erased_instance_that_reports_again_is_new(clock, report, post, stats):
     id = report()
     clock.shift(timedelta(days=1))
     report(id)
@@ -88,20 +91,20 @@ def test_opting_out_erases_and_opting_in_again_begins_anew(clock, report, post, 
     assert (stats()["instances"], stats()["established"]) == (1, 0)
 
 
-def test_coming_back_after_silence_begins_anew(clock, report, stats):
+def test_an_expired_instance_that_reports_again_is_new(clock, report, stats):
     id = report()
     clock.shift(timedelta(days=8))
     report(id)
     assert (stats()["instances"], stats()["established"]) == (1, 0)
 
 
-def test_the_numbers_are_right_at_once_after_a_report(clock, report, stats):
+def test_stats_count_a_report_at_once(clock, report, stats):
     for count in range(1, 4):
         report()
         assert stats()["instances"] == count
 
 
-def test_the_numbers_fall_when_a_day_ends_in_silence(clock, report, stats):
+def test_stats_fall_at_midnight_when_reports_expire(clock, report, stats):
     report()
     clock.shift(timedelta(days=3))
     report()
@@ -119,9 +122,7 @@ def test_the_numbers_fall_when_a_day_ends_in_silence(clock, report, stats):
         ("2026-03-10T00:00:00Z", "2026-03-10T23:59:59Z", "2026-03-11T00:00:00Z"),
     ],
 )
-def test_it_warms_up_until_it_has_listened_for_a_whole_day(
-    clock, stats, since, still_warming, warm
-):
+def test_stats_warm_up_until_a_whole_day_was_counted(clock, stats, since, still_warming, warm):
     clock.move_to(at(since))
     records().clear()
     assert stats()["since"] == since
@@ -132,14 +133,14 @@ def test_it_warms_up_until_it_has_listened_for_a_whole_day(
 
 
 @dataclass
-class Reported:
+class LatestReport:
     app: str
     day: int
     established: bool
 
 
 class Window(RuleBasedStateMachine):
-    """Random reports, upgrades, erasures and silence, against the window in a dozen lines."""
+    """Compares random reports, upgrades, erasures and silence with a model of the window."""
 
     ids = st.integers(0, 5).map(lambda n: str(UUID(int=n)))
     apps = st.sampled_from(["1", "2", "3"])
@@ -163,7 +164,7 @@ class Window(RuleBasedStateMachine):
         records().put(id, {"app": app, "image": None, "arch": None})
         old = self.live.get(id)
         established = old is not None and (old.established or old.day < self.today)
-        self.live[id] = Reported(app, self.today, established)
+        self.live[id] = LatestReport(app, self.today, established)
 
     @rule(id=ids)
     def forget(self, id):
@@ -174,21 +175,21 @@ class Window(RuleBasedStateMachine):
     def stay_silent(self, hours):
         self.clock.shift(timedelta(hours=hours))
         live = self.live.items()
-        self.live = {id: kept for id, kept in live if self.today <= kept.day + RETENTION}
+        self.live = {id: report for id, report in live if self.today <= report.day + RETENTION}
 
     @rule()
     def free(self):
         records().free_expired()
 
     @invariant()
-    def the_numbers_are_the_model_s(self):
-        numbers = statistics.numbers(statistics.snapshot())
-        kept = self.live.values()
-        apps = [record.app for record in kept]
+    def the_statistics_agree_with_the_model(self):
+        numbers = statistics(snapshot.current())
+        reports = self.live.values()
+        apps = [report.app for report in reports]
         assert numbers.instances == len(self.live)
         assert numbers.versions == {app: apps.count(app) for app in set(apps)}
-        assert numbers.established == sum(record.established for record in kept)
-        days = [record.day for record in kept]
+        assert numbers.established == sum(report.established for report in reports)
+        days = [report.day for report in reports]
         window = range(self.today - RETENTION, self.today + 1)
         assert [*numbers.last_reported.values()] == [days.count(day) for day in window]
 

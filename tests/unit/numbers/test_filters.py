@@ -1,0 +1,97 @@
+import pytest
+
+from collector.numbers.dimensions import Rules
+from collector.numbers.filters import exact, parse
+from collector.reports.parsing import Refusal
+from tests.unit.numbers.builders import count, row, without_detail
+
+
+def test_a_filter_matches_the_whole_name():
+    assert count(row("1.0"), row("1.0.1"), app=["1.0"]) == 1
+
+
+def test_a_final_star_makes_a_prefix():
+    assert count(row("0.8.1"), row("0.89"), row("0.9"), app=["0.8*"]) == 2
+    assert count(row("0.8.1"), row("0.9"), app=["*"]) == 2
+
+
+def test_a_star_before_the_end_is_literal():
+    assert count(row("a*b"), row("aXb"), app=["a*b"]) == 1
+
+
+def test_a_final_star_after_a_backslash_is_literal():
+    assert count(row("edge*"), row("edge-1"), app=[r"edge\*"]) == 1
+    assert count(row("edge\\-1"), row("edge*"), app=[r"edge\\*"]) == 1
+
+
+@pytest.mark.parametrize("name", ["", "*", "edge*", "a**", "a\\*", "a\\\\*", "\\*", "a\\", "a\\b*"])
+def test_exact_selects_this_name_and_no_longer_one(name):
+    rows = [row(name), row(f"{name}-1"), row(name.removesuffix("*") + "-2")]
+    assert count(*rows, app=[exact(name)]) == 1
+
+
+def test_values_of_one_filter_are_alternatives():
+    assert count(row("1"), row("2"), row("3"), app=["1", "3"]) == 2
+    assert count(row("1"), row("2.1"), row("3"), app=["1", "2*"]) == 2
+
+
+def test_filters_of_different_fields_must_all_match():
+    rows = [row("1", arch="arm"), row("1", arch="x86"), row("2", arch="arm")]
+    assert count(*rows, app=["1"], arch=["arm"]) == 1
+
+
+def test_an_empty_value_selects_null_and_the_empty_string():
+    assert count(row(image=None), row(image=""), row(image="a"), image=[""]) == 2
+
+
+def test_an_unknown_name_matches_nothing():
+    assert count(row("1"), app=["9"]) == 0
+
+
+def test_an_instance_without_detail_matches_no_filter():
+    assert count(without_detail(3), app=["*"]) == 0
+
+
+def test_a_filter_finds_a_name_beyond_the_listed_ones():
+    assert count(*(row(f"v{n:03}", count=n) for n in range(1, 211)), app=["v003"]) == 3
+
+
+def test_too_many_values_of_one_filter_are_refused():
+    with pytest.raises(Refusal) as caught:
+        parse({"app": ["x"] * 21})
+    assert caught.value.field == "app"
+    assert "20" in caught.value.problem
+
+
+def test_folded_names_are_filters_too():
+    rows = [row("v0.8.1", arch="armv7l"), row("0.8.2", arch="arm64"), row("0.9", arch="arm")]
+    assert count(*rows, release=["0.8*"]) == 2
+    assert count(*rows, release=["0.8*"], family=["32-bit ARM"]) == 1
+    assert count(row(image="x.io/a/b"), row(image="a/c"), repository=["a/b"]) == 1
+    assert count(row("edge"), row("1.0"), release=[""]) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"image": ["secret"]},
+        {"image": ["s*"]},
+        {"image": ["*"], "app": ["2"]},
+        {"repository": ["secret"]},
+        {"repository": ["*"], "app": ["2"]},
+    ],
+)
+def test_a_filter_does_not_reveal_what_is_not_listed(query):
+    rows = [row("1", "public", count=9), row("2", "secret", count=2)]
+    assert count(*rows, rules=Rules(min_group=3), **query) == 0
+    assert count(*rows, rules=Rules(hide={"image": "secret"}), **query) == 0
+
+
+def test_alternatives_do_not_reveal_a_group_below_the_minimum():
+    rows = [row(image="public", count=9), row(image="secret", count=2)]
+    assert count(*rows, rules=Rules(min_group=3), image=["public", "secret"]) == 9
+
+
+def test_two_filters_do_not_reveal_a_group_below_the_minimum():
+    rows = [row("1", "public", count=9), row("2", "public", count=1), row("2", "other", count=5)]
+    assert count(*rows, rules=Rules(min_group=3), app=["2"], image=["public"]) == 0
