@@ -8,7 +8,7 @@ from collector.docs import openapi
 
 
 def requests() -> Iterator[dict[str, Any]]:
-    """Return each request with its body, its parameters and its answers."""
+    """Return each request with its body, its parameters and its responses."""
     for path, methods in openapi.document()["paths"].items():
         for method, operation in methods.items():
             yield {
@@ -20,9 +20,9 @@ def requests() -> Iterator[dict[str, Any]]:
                     (each["name"], kind(each["schema"]), each["description"])
                     for each in operation.get("parameters", ())
                 ],
-                "answers": [
-                    (status, answer["description"], _body(answer))
-                    for status, answer in operation["responses"].items()
+                "responses": [
+                    (status, response["description"], _body(response))
+                    for status, response in operation["responses"].items()
                 ],
             }
 
@@ -72,7 +72,7 @@ def _meaning(schema: dict[str, Any]) -> str:
 
 
 def _body(part: dict[str, Any]) -> str:
-    """Return the type of the body of a request or an answer."""
+    """Return the type of the body of a request or a response."""
     return ", ".join(
         kind(of["schema"]) if media == openapi.JSON else f"`{media}`"
         for media, of in part.get("content", {}).items()

@@ -18,7 +18,7 @@ class Root(Ingest):
 
 
 class Docs(Endpoint):
-    """Shows a docs page."""
+    """Returns a docs page."""
 
     name = "docs"
 
@@ -27,7 +27,7 @@ class Docs(Endpoint):
 
 
 class OpenApi(Endpoint):
-    """Answers with the description of the API."""
+    """Returns the description of the API."""
 
     cross_origin = True
 

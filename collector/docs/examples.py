@@ -1,6 +1,6 @@
-"""The examples in the docs: one report, and what this server answers under its settings.
+"""The examples in the docs: one report, and the responses of this server under its settings.
 
-A test sends the same requests to a server and compares the answers.
+A test sends the same requests to a server and compares the responses.
 """
 
 import json
@@ -54,12 +54,12 @@ def forgotten_day() -> str:
 
 
 def receipt() -> str:
-    """Return the answer to the report."""
+    """Return the response to the report."""
     return _json(Receipt(_version(), iso(_expiry())))
 
 
 def refusal() -> str:
-    """Return the answer to a report with an invalid id."""
+    """Return the response to a report with an invalid id."""
     try:
         parse(b'{"id": "my-server"}')
     except Refusal as refused:
@@ -99,7 +99,7 @@ def badge_json() -> str:
 
 
 def health() -> str:
-    """Return the answer of `/healthz`."""
+    """Return the response of `/healthz`."""
     return _json(server.health())
 
 
@@ -120,5 +120,5 @@ def _snapshot() -> Snapshot:
     return Snapshot(tally, past.ClosedDays({}, rules), since, since + 60, rules)
 
 
-def _json(answer: Any) -> str:
-    return msgspec.json.encode(answer).decode()
+def _json(content: Any) -> str:
+    return msgspec.json.encode(content).decode()

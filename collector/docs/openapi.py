@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description of the API, from the types that parse requests and write answers."""
+"""The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -25,25 +25,25 @@ MEANINGS = {
     201: "The report is accepted. The body is its receipt.",
     204: "No report with this id remains.",
     302: "Redirect to the address in Location.",
-    304: "The answer has not changed since the client cached it with this ETag.",
+    304: "The response has not changed since the client cached it with this ETag.",
     400: "The request is invalid. The body says what is wrong, and in which field.",
     408: "The body does not arrive in time.",
     411: "The request has no Content-Length.",
     413: "The body is too long.",
     414: "The query is too long. gunicorn refuses it before Headcount sees it.",
     415: "The Content-Type is not application/json.",
-    503: "The server is full, or its store does not answer. Retry-After says when to try again.",
+    503: "The server is full, or its store does not respond. Retry-After says when to try again.",
 }
 INVALID_BODY = (400, 408, 411, 413, 415)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A request and its answers by status: a type for JSON, a media type, or None for no body."""
+    """A request and its responses by status: a type for JSON, a media type, or None for no body."""
 
     name: str  # of the path in urls.py
     summary: str
-    answers: dict[int, Any]
+    responses: dict[int, Any]
     method: str = "get"
     body: Any = None  # the type of the request's body
     example: Any = None
@@ -86,93 +86,93 @@ OPERATIONS = (
         method="post",
         body=Body,
         example=examples.content(),
-        answers={201: Receipt},
+        responses={201: Receipt},
         refusals=(*INVALID_BODY, 503),
     ),
     Operation(
         name="forget",
-        summary="Erase a report; the answer is the same if the id is not known",
+        summary="Erase a report; the response is the same if the id is not known",
         method="post",
         body=Forget,
         example={"id": examples.ID},
-        answers={204: None},
+        responses={204: None},
         refusals=(*INVALID_BODY, 503),
     ),
     Operation(
         name="stats",
         summary="Get the statistics of the instances that the filters select",
-        answers={200: Numbers, 304: None},
+        responses={200: Numbers, 304: None},
         parameters=_filters(maxItems=MAX_FILTERS),
         refusals=(400, 503),
     ),
     Operation(
         name="history",
         summary="Get the statistics of past days",
-        answers={200: History, 304: None},
+        responses={200: History, 304: None},
         refusals=(503,),
     ),
     Operation(
         name="history-csv",
         summary="Get the statistics of past days as a table: date, what, name, installations",
-        answers={200: "text/csv", 304: None},
+        responses={200: "text/csv", 304: None},
         refusals=(503,),
     ),
     Operation(
         name="badge",
         summary="Redirect to a badge at shields.io",
-        answers={302: None},
+        responses={302: None},
         parameters=BADGE,
     ),
     Operation(
         name="badge-svg",
         summary="Get a badge",
-        answers={200: "image/svg+xml", 304: None},
+        responses={200: "image/svg+xml", 304: None},
         parameters=BADGE,
     ),
     Operation(
         name="badge-json",
         summary="Get the description of a badge for shields.io",
-        answers={200: BadgeDescription, 304: None},
+        responses={200: BadgeDescription, 304: None},
         parameters=BADGE,
     ),
     Operation(
         name="metrics",
         summary="Get the statistics and the state of the process, for Prometheus",
-        answers={200: "text/plain"},
+        responses={200: "text/plain"},
         refusals=(503,),
     ),
     Operation(
         name="openapi",
         summary="Get this description",
-        answers={200: dict[str, Any], 304: None},
+        responses={200: dict[str, Any], 304: None},
     ),
-    Operation(name="root", summary="Redirect to the docs", answers={302: "text/html"}),
+    Operation(name="root", summary="Redirect to the docs", responses={302: "text/html"}),
     Operation(
         name="dashboard",
         summary="Get the dashboard of the instances that the filters select",
-        answers={200: "text/html", 302: None, 304: None},
+        responses={200: "text/html", 302: None, 304: None},
         parameters=_filters(maxItems=MAX_FILTERS),
         refusals=(400, 503),
     ),
-    Operation(name="docs", summary="Get the docs", answers={200: "text/html", 304: None}),
+    Operation(name="docs", summary="Get the docs", responses={200: "text/html", 304: None}),
     Operation(
         name="clients",
         summary="Get the page about consent and about clients",
-        answers={200: "text/html", 304: None},
+        responses={200: "text/html", 304: None},
     ),
-    Operation(name="api", summary="Get the API page", answers={200: "text/html", 304: None}),
-    Operation(name="healthz", summary="Check that the server is alive", answers={200: Health}),
+    Operation(name="api", summary="Get the API page", responses={200: "text/html", 304: None}),
+    Operation(name="healthz", summary="Check that the server is alive", responses={200: Health}),
     Operation(
         name="readyz",
         summary="Check that the server can accept reports",
-        answers={200: Status},
+        responses={200: Status},
         refusals=(503,),
     ),
 )
 TYPES = (
     Problem,
     *(each.body for each in OPERATIONS if each.body),
-    *(kind for each in OPERATIONS for kind in each.answers.values() if isinstance(kind, type)),
+    *(kind for each in OPERATIONS for kind in each.responses.values() if isinstance(kind, type)),
 )
 
 
@@ -216,7 +216,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "responses": {
             str(status): {"description": MEANINGS[status], **_content(content)}
-            for status, content in sorted({**operation.answers, **refusals}.items())
+            for status, content in sorted({**operation.responses, **refusals}.items())
         },
     }
     if operation.parameters:

@@ -10,7 +10,7 @@ CONFIG = ("--config-file", Path(__file__).with_name("schemathesis.toml"))
 OPTIONS = ("--max-examples=50", "--generation-database=none", "--no-color")
 
 
-def test_a_fuzzer_finds_no_answer_that_the_description_does_not_allow(server, tmp_path):
+def test_a_fuzzer_finds_no_response_that_the_description_does_not_allow(server, tmp_path):
     # The fuzzer omits a description that it reads from a server, so it reads a file.
     description = tmp_path / "openapi.json"
     description.write_bytes(server.request("GET", "/openapi.json").content)

@@ -142,7 +142,7 @@ def test_the_docs_use_no_script_no_inline_style_and_no_third_party(page):
     assert all(re.match("/[^/]", source) for source in sources)
 
 
-def test_every_answer_has_a_content_security_policy(client):
+def test_every_response_has_a_content_security_policy(client):
     for path in ("/", "/docs", "/stats", "/nothing", "/static/collector/page.css"):
         response = client.get(path)
         response.close()

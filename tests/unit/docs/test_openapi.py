@@ -58,10 +58,10 @@ def test_the_schema_of_a_report_has_the_rules_of_the_parser(description):
         ("/nowhere", Problem),
     ],
 )
-def test_an_answer_has_the_members_of_its_type_and_no_other(client, report, path, kind):
+def test_a_response_has_the_members_of_its_type_and_no_other(client, report, path, kind):
     report()
-    answer = client.get(path).json()
-    assert json.loads(msgspec.json.encode(msgspec.convert(answer, kind))) == answer
+    content = client.get(path).json()
+    assert json.loads(msgspec.json.encode(msgspec.convert(content, kind))) == content
 
 
 def test_a_receipt_has_its_type(post):
