@@ -47,6 +47,7 @@ forwarder_headers = ""
 
 # What a head may take: 48 kB, which become CONNECTION_BYTES. A browser behind two proxies sends
 # some thirty fields.
+limit_request_line = 8190
 limit_request_fields = 32
 limit_request_field_size = 1536
 

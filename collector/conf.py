@@ -16,7 +16,9 @@ MAX_VALUES = 10_000  # distinct live values of a cache, likewise
 MAX_BODY = 4096  # bytes of a request's body
 MAX_LISTED = 200  # values of a breakdown that are listed by name
 MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
-MAX_FILTERS = 20  # values of one filter
+# Values of one filter. Three of each filter, of the longest names and percent-encoded, fit into the
+# 8,190 bytes that gunicorn takes of a request line.
+MAX_FILTERS = 3
 
 # What the process takes at most, by measurement: the start, answers that are kept until the next
 # report and a history of the longest names; each connection while its head comes; each installation

@@ -18,6 +18,7 @@ class Dimension:
     breakdown: str  # its key in the statistics
     label: str  # what people call it
     field: str
+    max_length: int  # characters of a name
     fold: Callable[[str], str] = str
 
     def name_of(self, version: Version) -> str:
@@ -26,13 +27,13 @@ class Dimension:
 
 
 RAW = tuple(
-    Dimension(field.name, field.counted_as, field.label, field.name)
+    Dimension(field.name, field.counted_as, field.label, field.name, field.limit)
     for field in FIELDS
     if field.counted_as
 )
-RELEASE = Dimension("release", "releases", "release", "app", folding.release)
-REPOSITORY = Dimension("repository", "repositories", "repository", "image", folding.repository)
-FAMILY = Dimension("family", "families", "processor", "arch", folding.family)
+RELEASE = Dimension("release", "releases", "release", "app", 128, folding.release)
+REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, folding.repository)
+FAMILY = Dimension("family", "families", "processor", "arch", 16, folding.family)
 FOLDED = (RELEASE, REPOSITORY, FAMILY)
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 

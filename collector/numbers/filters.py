@@ -32,7 +32,8 @@ def parse(query: Mapping[str, Sequence[str]]) -> Filters:
     r"""Return the filters of a query: the values given for each dimension.
 
     A final `*` makes a value a prefix, and `\*` stands for a literal `*` there. Raises Refusal if
-    there are more than MAX_FILTERS values of one dimension. Other parameters are ignored.
+    there are more than MAX_FILTERS values of one dimension, or if no name can be like one of them.
+    Other parameters are ignored.
     """
     return tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
 
@@ -45,10 +46,22 @@ def exact(name: str) -> str:
     return text + 2 * backslashes + r"\*"
 
 
+def max_length(dimension: Dimension) -> int:
+    r"""Return how many characters a filter value may have: those of a name and a final `\*`."""
+    return dimension.max_length + 2
+
+
 def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
     if len(values) > MAX_FILTERS:
         problem = f"{dimension.name} is given more than {MAX_FILTERS} times; use fewer."
         raise Refusal(problem, dimension.name)
+    if any(len(value) > max_length(dimension) for value in values):
+        problem = f"{dimension.name} is longer than {max_length(dimension)} characters; shorten it."
+        raise Refusal(problem, dimension.name)
+    if not all(value.isascii() and value.isprintable() for value in values):
+        raise Refusal(
+            f"{dimension.name} must be printable ASCII, as all names are.", dimension.name
+        )
     names, prefixes = set(), []
     for value in values:
         if not value.endswith("*"):

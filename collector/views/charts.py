@@ -1,150 +1,140 @@
-"""Charts of days as SVG to inline: no script, no style, no colour; those come from the stylesheet.
+"""Charts of days as SVG to inline in a page. The stylesheet has all colors and strokes.
 
-leather draws; here its drawing is stripped to geometry and classes. A day without a figure is None,
-and a gap.
+A date without a number is None, and a gap in the chart.
 """
 
-import re
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
-from xml.etree import ElementTree as ET
 
-from leather import Axis, Chart, Columns, Line, Linear, Ordinal, Series
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 760, 300  # of the drawing; the page scales it
-MARGIN = WIDTH // 20  # leather's own; the view box cuts it off again, but for the halves of labels
-VIEW_BOX = f"{MARGIN - 2} {MARGIN - 10} {WIDTH - 2 * MARGIN + 14} {HEIGHT - 2 * MARGIN + 16}"
-LABELLED_DAYS = 6
-LABELLED_SHARE = 8  # percent; a thinner layer has no room for its letter
+WIDTH, HEIGHT = 684, 240  # of the area in which a chart draws; the template adds the margins
+TICKS = 5  # at most this many lines above zero
+DATES = 6  # at most this many dates below the chart
 LETTERS = "ABCDEFGH"  # of the layers of a stack, the lowest first
+THIN = 8  # percent; a layer that is thinner has no room for its letter
 
-# What leather writes into the elements: looks, which are the stylesheet's, and long numbers.
-LOOKS = {"fill", "stroke", "stroke-width", "font-family", "font-size"}
-GEOMETRY = {"x", "y", "x1", "x2", "y1", "y2", "width", "height", "d"}
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:E[+-]?\d+)?")
-
-Days = Sequence[date]
 Values = Sequence[float | None]
+Points = list[tuple[float, float]]
 
 
-class Stroke(Line):  # type: ignore[misc]  # leather has no types
-    """A line under a class of ours, in which a day between two gaps shows too."""
-
-    end = "h3"  # less than half a day of ninety; a path of one point alone would draw nothing
-
-    def __init__(self, name: str) -> None:
-        super().__init__(stroke_color="none")
-        self.name = name
-
-    def to_svg(self, width: float, height: float, *scales_and_series: Any) -> Any:
-        group = super().to_svg(width, height, *scales_and_series)
-        group.set("class", self.name)
-        for path in group:
-            start = path.get("d").split()[1]
-            path.set("d", path.get("d") + self.end.format(bottom=height, start=start))
-        return group
-
-    def legend_to_svg(self, series: Any, palette: Any) -> list[Any]:
-        """Nothing: the page has the legend."""
-        return []
+def line(title: str, dates: Sequence[date], values: Values) -> SafeString:
+    """Return a line over the dates."""
+    top = _top(values)
+    runs = _runs(dates, values, top)
+    # A path of one point would draw nothing, so a date between two gaps gets a short line.
+    paths = [f"{_path(run)}h3" if len(run) == 1 else _path(run) for run in runs]
+    return _chart(title, dates, top, kind="line", paths=paths)
 
 
-class Layer(Stroke):
-    """A line filled down to the axis, and marked with its letter where it ends."""
-
-    end = "h3V{bottom}H{start}Z"
-
-    def __init__(self, number: int, share: float) -> None:
-        super().__init__(f"layer-{number + 1}")
-        self.mark = LETTERS[number] if share >= LABELLED_SHARE else ""
-
-    def to_svg(self, width: float, height: float, *scales_and_series: Any) -> Any:
-        group = super().to_svg(width, height, *scales_and_series)
-        if self.mark and len(group):
-            x, y = NUMBER.findall(group[-1].get("d").rpartition("h")[0])[-2:]
-            mark = ET.SubElement(group, "text", {"class": "mark", "x": x, "y": y})
-            mark.text = self.mark
-        return group
+def columns(title: str, dates: Sequence[date], values: Values) -> SafeString:
+    """Return one column for each date."""
+    top, width = _top(values), WIDTH / len(dates)
+    rectangles = [
+        {
+            "x": _short(x - width * 0.4),
+            "y": _short(y),
+            "width": _short(width * 0.8),
+            "height": _short(HEIGHT - y),
+        }
+        for run in _runs(dates, values, top)
+        for x, y in run
+    ]
+    return _chart(title, dates, top, kind="columns", rectangles=rectangles)
 
 
-def line(title: str, days: Days, values: Values) -> str:
-    """One line over the days."""
-    chart = _chart(days, _highest(values))
-    chart.add_series(Series(list(zip(days, values, strict=True))), Stroke("line"))
-    return _svg(chart, title)
+def stack(title: str, dates: Sequence[date], shares: Sequence[Values]) -> SafeString:
+    """Return layers on top of each other: each has a share, in percent, of each date."""
+    # Each layer is drawn down to zero, the highest first, so that the lower ones cover it.
+    layers = [
+        _layer(number, dates, sums, shares[number][-1] or 0)
+        for number, sums in reversed(list(enumerate(_running_sums(shares))))
+    ]
+    return _chart(title, dates, 100, layers=layers)
 
 
-def columns(title: str, days: Days, values: Values) -> str:
-    """One column a day."""
-    names = [day.isoformat() for day in days]  # leather's columns stand on texts only
-    chart = _chart(names, _highest(values))
-    chart.add_series(Series(list(zip(names, values, strict=True))), Columns("none"))
-    return _svg(chart, title)
+def _layer(
+    number: int, dates: Sequence[date], sums: Values, latest_share: float
+) -> dict[str, object]:
+    runs = _runs(dates, sums, 100)
+    areas = [f"{_path(run)}h{1.5:g}V{HEIGHT}H{_short(run[0][0])}Z" for run in runs]
+    layer: dict[str, object] = {"number": number + 1, "areas": areas}
+    if runs and latest_share >= THIN:
+        x, y = runs[-1][-1]
+        layer |= {"letter": LETTERS[number], "x": _short(x), "y": _short(y)}
+    return layer
 
 
-def stack(title: str, days: Days, shares: Sequence[Values]) -> str:
-    """Shares in percent on top of each other, the first at the bottom."""
-    chart = _chart(days, 100)
-    # Each layer reaches down to the axis, so the highest is drawn first and the others over it.
-    for number, sums in reversed(list(enumerate(_running_sums(shares)))):
-        layer = Layer(number, shares[number][-1] or 0)
-        chart.add_series(Series(list(zip(days, sums, strict=True))), layer)
-    return _svg(chart, title)
+def _running_sums(shares: Sequence[Values]) -> Iterator[Values]:
+    sums: list[float | None] = [0] * len(shares[0])
+    for values in shares:
+        pairs = zip(sums, values, strict=True)
+        sums = [None if a is None or b is None else min(a + b, 100) for a, b in pairs]
+        yield sums
 
 
-def _running_sums(shares: Sequence[Values]) -> list[Values]:
-    sums: list[Values] = [shares[0]]
-    for values in shares[1:]:
-        pairs = zip(sums[-1], values, strict=True)
-        sums.append([None if a is None or b is None else min(a + b, 100) for a, b in pairs])
-    return sums
+def _runs(dates: Sequence[date], values: Values, top: float) -> list[Points]:
+    """Return the points of the values, as one list for each run of dates without a gap."""
+    runs: list[Points] = [[]]
+    for number, value in enumerate(values):
+        if value is None:
+            runs.append([])
+        else:
+            runs[-1].append((_x(dates, number), HEIGHT * (1 - value / top)))
+    return [run for run in runs if run]
 
 
-def _highest(values: Values) -> float:
-    return max(1, *(value for value in values if value is not None))
+def _x(dates: Sequence[date], number: int) -> float:
+    """Return the middle of a date's column."""
+    return WIDTH * (number + 0.5) / len(dates)
 
 
-def _chart(days: Sequence[Any], highest: float) -> Any:
-    """An empty chart, from zero; a day has the same place in each."""
-    chart = Chart()
-    chart.set_x_scale(Ordinal(days))
-    chart.set_y_scale(Linear(0, highest))
-    chart.set_x_axis(Axis(days[:: -(-len(days) // LABELLED_DAYS)], _day))
-    chart.set_y_axis(Axis(tick_formatter=_amount))
-    return chart
+def _path(points: Points) -> str:
+    return "M" + "L".join(f"{_short(x)},{_short(y)}" for x, y in points)
 
 
-def _day(value: date | str, *_: int) -> str:
-    day = date.fromisoformat(str(value))
-    return f"{day.day} {day:%b}"
+def _chart(title: str, dates: Sequence[date], top: float, **shapes: object) -> SafeString:
+    step = _step(top)
+    every = -(-len(dates) // DATES)
+    context = {
+        "title": title,
+        "width": WIDTH,
+        "height": HEIGHT,
+        "ticks": [
+            {"y": _short(HEIGHT * (1 - number * step / top)), "label": _amount(number * step)}
+            for number in range(int(top / step) + 1)
+        ],
+        "dates": [
+            {"x": _short(_x(dates, number)), "label": f"{dates[number].day} {dates[number]:%b}"}
+            for number in range(0, len(dates), every)
+        ],
+        **shapes,
+    }
+    return render_to_string("collector/chart.svg", context)
 
 
-def _amount(value: float, *_: int) -> str:
-    """1500 is 1.5k: short enough for the margin on a phone. Half an installation has no label."""
-    value = float(value)  # of a Decimal, :g would keep the zeros
-    for size, unit in ((10**6, "M"), (10**3, "k")):
+def _top(values: Values) -> float:
+    """Return the number at the top of the chart: the first tick that no value exceeds."""
+    highest = max([1, *(value for value in values if value is not None)])
+    step = _step(highest)
+    return math.ceil(highest / step) * step
+
+
+def _step(top: float) -> float:
+    """Return the distance of ticks: 1, 2 or 5 times a power of ten, and a whole number."""
+    power = 10 ** math.floor(math.log10(max(top / TICKS, 1)))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= top)
+
+
+def _amount(value: float) -> str:
+    """Return a number that is short enough for the margin: 1500 as 1.5k."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         if value >= size:
             return f"{value / size:g}{unit}"
-    return "" if value % 1 else f"{value:g}"
+    return f"{value:g}"
 
 
-def _svg(chart: Any, title: str) -> str:
-    svg = ET.Element("svg", {"viewBox": VIEW_BOX, "role": "img", "class": "chart"})
-    ET.SubElement(svg, "title").text = title
-    _, drawing = chart.to_svg_group(WIDTH, HEIGHT)  # the first is a background
-    svg.append(drawing)
-    for element in drawing.iter():
-        _strip(element.attrib)
-    return ET.tostring(svg, encoding="unicode")
-
-
-def _strip(attributes: dict[str, str]) -> None:
-    for name in LOOKS & attributes.keys():
-        del attributes[name]
-    for name in GEOMETRY & attributes.keys():
-        attributes[name] = NUMBER.sub(_rounded, attributes[name])
-
-
-def _rounded(number: re.Match[str]) -> str:
-    return f"{round(float(number[0]), 1):g}"
+def _short(number: float) -> str:
+    return f"{round(number, 1):g}"

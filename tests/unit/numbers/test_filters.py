@@ -1,7 +1,10 @@
+from urllib.parse import urlencode
+
 import pytest
 
-from collector.numbers.dimensions import Rules
-from collector.numbers.filters import exact, parse
+from collector.conf import MAX_FILTERS
+from collector.numbers.dimensions import ALL, Rules
+from collector.numbers.filters import exact, max_length, parse
 from collector.reports.parsing import Refusal
 from tests.unit.numbers.builders import count, row, without_detail
 
@@ -56,11 +59,28 @@ def test_a_filter_finds_a_name_beyond_the_listed_ones():
     assert count(*(row(f"v{n:03}", count=n) for n in range(1, 211)), app=["v003"]) == 3
 
 
-def test_too_many_values_of_one_filter_are_refused():
-    with pytest.raises(Refusal) as caught:
-        parse({"app": ["x"] * 21})
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (["x"] * 4, "more than 3 times"),
+        (["x" * 131], "longer than 130 characters"),
+        (["é"], "printable ASCII"),
+        (["\n"], "printable ASCII"),
+    ],
+)
+def test_a_filter_that_no_name_can_match_and_too_many_values_are_refused(values, problem):
+    with pytest.raises(Refusal, match=problem) as caught:
+        parse({"app": values})
     assert caught.value.field == "app"
-    assert "20" in caught.value.problem
+
+
+def test_the_longest_query_that_is_allowed_fits_into_a_request_line():
+    query = [
+        (name, "%" * max_length(dimension))
+        for name, dimension in ALL.items()
+        for _ in range(MAX_FILTERS)
+    ]
+    assert len(f"GET /dashboard?{urlencode(query)} HTTP/1.1\r\n") < 8190
 
 
 def test_folded_names_are_filters_too():

@@ -20,7 +20,7 @@ def elements(svg, name):
 
 
 @pytest.mark.parametrize("svg", DRAWN.values(), ids=DRAWN)
-def test_it_has_a_role_and_a_title_and_nothing_that_the_policy_forbids(svg):
+def test_a_chart_has_a_role_and_a_title_and_nothing_that_the_policy_forbids(svg):
     root = ET.fromstring(svg)
     assert root.get("role") == "img"
     assert root[0].tag == "title"
@@ -31,21 +31,21 @@ def test_it_has_a_role_and_a_title_and_nothing_that_the_policy_forbids(svg):
 
 
 @pytest.mark.parametrize("svg", DRAWN.values(), ids=DRAWN)
-def test_numbers_are_short(svg):
+def test_the_numbers_in_a_chart_are_short(svg):
     assert not re.search(r"\d\.\d\d(?!em)|\dE", svg.split(">", 1)[1])
 
 
-def test_a_day_without_a_figure_is_a_gap():
+def test_a_date_without_a_number_is_a_gap():
     assert len(elements(DRAWN["columns"], "rect")) == 8
     assert len(elements(DRAWN["line"], "path")) == 2
 
 
-def test_the_axis_begins_at_zero_and_names_days():
+def test_the_axes_begin_at_zero_and_name_dates():
     texts = [each.text for each in elements(DRAWN["line"], "text")]
     assert {"0", "10", "1 Mar"} <= set(texts)
 
 
-def test_layers_have_classes_and_letters_from_the_bottom():
+def test_the_layers_of_a_stack_have_classes_and_letters_from_the_bottom():
     root = ET.fromstring(DRAWN["stack"])
     names = [each.get("class") for each in root.iter() if "layer" in (each.get("class") or "")]
     assert names == ["layer-3", "layer-2", "layer-1"]
@@ -53,7 +53,7 @@ def test_layers_have_classes_and_letters_from_the_bottom():
     assert marks == ["C", "B", "A"]
 
 
-def test_a_thin_layer_has_no_letter():
+def test_a_thin_layer_of_a_stack_has_no_letter():
     svg = charts.stack("x", DAYS, [[97] * 10, [3] * 10])
     assert ">A<" in svg
     assert ">B<" not in svg
@@ -72,5 +72,5 @@ def test_any_number_of_days_and_any_value_can_be_drawn(count, value):
         assert draw("x", days, [value] * count)
 
 
-def test_a_title_is_escaped():
+def test_the_title_of_a_chart_is_escaped():
     assert "<b>" not in charts.line("<b>", DAYS, VALUES)
