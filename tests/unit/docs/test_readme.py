@@ -56,7 +56,7 @@ def test_every_link_leads_somewhere():
 def test_the_memory_that_operating_names_is_the_ceiling():
     text = (ROOT / "OPERATING.md").read_text()
     told = re.search(
-        r"million installations that is (\d+) MiB; with `MAX_INSTANCES=100000`, (\d+)", text
+        r"million instances that is (\d+) MiB; with `MAX_INSTANCES=100000`, (\d+)", text
     )
     ceilings = [conf.memory_ceiling - fewer * INSTANCE_BYTES for fewer in (0, 900_000)]
     assert [int(number) for number in told.groups()] == [-(-each // 2**20) for each in ceilings]
