@@ -133,6 +133,15 @@ class Server:
         host = "::1" if ":" in source else "127.0.0.1"
         return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
 
+    def exchange(self, *parts, source="127.0.0.1"):
+        """Send bytes on one connection; return the response, b"" if the server closes it early."""
+        with self.connect(source) as connection, contextlib.suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+        return b""
+
     @property
     def address(self):
         """Host and port."""

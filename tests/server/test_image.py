@@ -11,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from fnmatch import fnmatch
 from string import Template
 
 import pytest
@@ -24,11 +23,6 @@ def instructions():
     """Return the instructions of the Dockerfile, each with its arguments."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     return [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
-
-
-def ignored(_, names):
-    """Return the files that .dockerignore excludes: compiled modules."""
-    return [name for name in names if fnmatch(name, "__pycache__")]
 
 
 class Stage:
@@ -52,6 +46,8 @@ class Stage:
         if names[0].startswith("--from="):
             return  # the stages share a folder here: a Python environment cannot be moved
         allowed = (ROOT / ".dockerignore").read_text().splitlines()
+        assert "**/__pycache__" in allowed
+        ignored = shutil.ignore_patterns("__pycache__")
         for name in names:
             assert f"!{name}" in allowed
             if (ROOT / name).is_dir():
@@ -70,9 +66,14 @@ class Stage:
         subprocess.run(["sh", "-ec", command], cwd=self.cwd, env=network | self.env, check=True)
 
     def set(self, arguments):
-        pairs = dict(pair.split("=", 1) for pair in shlex.split(arguments))
-        for name, value in pairs.items():
+        for pair in shlex.split(arguments):
+            name, value = pair.split("=", 1)
             self.env[name] = self.inside(Template(value).safe_substitute(self.env))
+
+    def command(self, text):
+        """Return a command of the image with the full path of its program."""
+        program, *arguments = json.loads(text)
+        return [shutil.which(program, path=self.env["PATH"]), *arguments]
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +100,9 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def container(image):
     """A server started by the CMD of the image, on a free port."""
-    command = json.loads(image.options["CMD"])
-    command[0] = shutil.which(command[0], path=image.env["PATH"])
     port = free_port()
-    server = Server(command=command, cwd=image.cwd, port=port, **image.env | {"PORT": str(port)})
+    command, env = image.command(image.options["CMD"]), image.env | {"PORT": str(port)}
+    server = Server(command=command, cwd=image.cwd, port=port, **env)
     yield server.wait_until_ready()
     server.stop()
 
@@ -140,9 +140,7 @@ def test_a_container_shows_the_fingerprint_of_its_code(image, container):
 
 @pytest.mark.parametrize("port", ["its own", "another"])
 def test_the_health_check_fails_if_no_server_listens(image, container, port):
-    _, command = image.options["HEALTHCHECK"].split("CMD ")
-    command = json.loads(command)
-    command[0] = shutil.which(command[0], path=image.env["PATH"])
+    command = image.command(image.options["HEALTHCHECK"].split("CMD ")[1])
     env = image.env | {"PORT": str(container.port if port == "its own" else free_port())}
     healthy = subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
     assert healthy == (port == "its own")

@@ -1,6 +1,5 @@
 """The logs name no one, whatever arrives, at any level, with the access log turned on."""
 
-import errno
 import socket
 import struct
 
@@ -84,18 +83,6 @@ FAILING = {
 }
 
 
-def send(server, source, text):
-    """Send a text and return the response. The server may close the connection early."""
-    with server.connect(source) as connection:
-        connection.sendall(text.encode("latin-1"))
-        try:
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-        except OSError as error:
-            assert error.errno in (errno.ECONNRESET, errno.ENOTCONN)  # the server closed it first
-            return b""
-
-
 def cut(server, source, text):
     """Send a text and disconnect: first with a FIN, then with a RST."""
     for linger in (struct.pack("ii", 0, 0), struct.pack("ii", 1, 0)):
@@ -123,7 +110,7 @@ def printed(source):
     responses = {}
     try:
         for name, text in (ANSWERED | MALFORMED).items():
-            responses[name] = send(server, source, text)
+            responses[name] = server.exchange(text.encode("latin-1"), source=source)
             cut(server, source, text[: len(text) // 2])
     finally:
         server.stop()
@@ -158,7 +145,7 @@ def test_the_server_refuses_a_malformed_request(printed, name):
 def test_suppressed_lines_are_reported_even_if_no_further_request_arrives(start):
     server = start(wsgi=INSTRUMENTED).wait_until_ready()
     for text in list(MALFORMED.values())[:3]:
-        send(server, "127.0.0.77", text)
+        server.exchange(text.encode("latin-1"), source="127.0.0.77")
     server.wait_for("malformed requests refused: 3 since startup")
 
 
@@ -166,7 +153,7 @@ def test_a_failure_is_logged_with_its_location_and_without_the_request(start):
     server = start(*LOUD, wsgi="tests.server.failing").wait_until_ready()
     began = len(server.output)
     for text in FAILING.values():
-        send(server, "127.0.0.77", text)
+        server.exchange(text.encode("latin-1"), source="127.0.0.77")
     server.wait_for("lines from gevent")
     server.stop()
     lines = server.output[began:]

@@ -1,7 +1,6 @@
 """What only a raw connection can send: short, long and chunked bodies, odd headers, and HEAD."""
 
 import re
-import socket
 
 import pytest
 
@@ -13,14 +12,8 @@ REPORT = (
 )
 
 
-def exchange(server, *parts):
-    """Send the parts; return the status of the response, and the whole response."""
-    with server.connect() as connection:
-        for part in parts:
-            connection.sendall(part)
-        connection.shutdown(socket.SHUT_WR)
-        response = b"".join(iter(lambda: connection.recv(65536), b""))
-    return int(response.split()[1]), response
+def status_of(response):
+    return int(response.split()[1])
 
 
 def flood(connection, most):
@@ -49,8 +42,8 @@ def with_length(length, head=HEAD):
     ids=["report", "chunks", "no length", "empty", "too short", "no UTF-8", "deep", "zeros"],
 )
 def test_the_status_depends_on_the_length_and_the_body(server, head, body, status):
-    got, response = exchange(server, head, body)
-    assert got == status
+    response = server.exchange(head, body)
+    assert status_of(response) == status
     assert (b'{"error":' in response) == (status >= 400)
 
 
@@ -82,16 +75,16 @@ def test_no_charset_changes_or_breaks_a_response(server, charset):
     for path in ("/", "/healthz", "/stats", "/nothing"):
         for query in ("a=1", "app=1", "a&" * 1001):
             request = f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\nContent-Type: a/b; {charset}"
-            assert exchange(server, request.encode() + b"\r\n\r\n")[0] < 500
+            assert status_of(server.exchange(request.encode() + b"\r\n\r\n")) < 500
     head = HEAD.replace(b"json", f"json; {charset}".encode())
-    assert exchange(server, with_length(len(REPORT), head), REPORT)[0] == 201
+    assert status_of(server.exchange(with_length(len(REPORT), head), REPORT)) == 201
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_response_has_a_length_and_the_response_to_head_has_no_body(server, path):
-    _, response = exchange(server, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    response = server.exchange(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert b"chunked" not in response
-    _, response = exchange(server, f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    response = server.exchange(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     assert response.endswith(b"\r\n\r\n")
     assert b"Content-Length" in response
     assert "WSGI app sent body bytes" not in server.output
@@ -103,7 +96,7 @@ def test_a_response_has_a_length_and_the_response_to_head_has_no_body(server, pa
 )
 def test_the_server_trusts_no_header_of_a_proxy(server, header):
     request = b"GET /stats HTTP/1.1\r\nHost: x\r\n" + header + b"\r\n\r\n"
-    assert exchange(server, request)[0] == 200
+    assert status_of(server.exchange(request)) == 200
 
 
 def test_with_a_path_prefix_every_link_has_it(start):

@@ -8,9 +8,14 @@ from collector.cache.connection import client
 from tests.servers import free_port
 
 
+@pytest.fixture(autouse=True)
+def _public_url(settings):
+    settings.HEADCOUNT_PUBLIC_URL = "https://count.example"
+
+
 def found():
-    """Return the ids of the problems, each of which must have a hint."""
-    messages = run_checks(tags=["collector"])
+    """Return the ids of the problems with a deployment, each of which must have a hint."""
+    messages = run_checks(tags=["collector"], include_deployment_checks=True)
     assert all(message.hint for message in messages)
     return [message.id.removeprefix("collector.") for message in messages]
 
@@ -44,11 +49,16 @@ def entry(**changes):
         ({"HEADCOUNT_HIDE": {"sha": "x"}}, ["E006"]),
         ({"HEADCOUNT_HIDE": {"app": "("}}, ["E007"]),
         ({"HEADCOUNT_PROJECT_NAME": ""}, ["E008"]),
-        ({"HEADCOUNT_PUBLIC_URL": ""}, ["E011"]),
+        ({"HEADCOUNT_PUBLIC_URL": ""}, ["E011", "W016"]),
         ({"HEADCOUNT_DOCS_URL": "example.org"}, ["E009"]),
+        ({"HEADCOUNT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["W015"]),
+        ({"HEADCOUNT_PUBLIC_URL": "http://count.example"}, ["W016"]),
+        ({"FORCE_SCRIPT_NAME": "/tracker"}, ["W018"]),
+        ({"USE_X_FORWARDED_HOST": True}, ["W017"]),
+        ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["W017"]),
     ],
 )
-def test_an_invalid_setting_is_an_error(settings, changes, ids):
+def test_an_invalid_setting_is_found(settings, changes, ids):
     for name, value in changes.items():
         setattr(settings, name, value)
     assert found() == ids
@@ -124,15 +134,12 @@ def test_a_missing_database_is_a_warning(use_store, redis_server):
 @pytest.mark.parametrize(
     "url",
     [
-        "redis://:hunter/2@127.0.0.1/0",
-        "redis://:hunter#2@127.0.0.1/0",
-        "redis://:hunter?2@127.0.0.1/0",
-        "redis://127.0.0.1:99999/0",
-        "redis://[::1/0",
-        "redis://127.0.0.1/abc",
-        "redis://127.0.0.1/0?socket_timeout=30",
-        "redis://127.0.0.1/0?protocol=3",
-        "redis://127.0.0.1/0?db=x",
+        *(f"redis://:hunter{separator}2@127.0.0.1/0" for separator in "/#?"),
+        *("redis://127.0.0.1:99999/0", "redis://[::1/0", "redis://127.0.0.1/abc"),
+        *(
+            f"redis://127.0.0.1/0?{option}"
+            for option in ("socket_timeout=30", "protocol=3", "db=x")
+        ),
     ],
 )
 def test_an_invalid_url_is_an_error_that_does_not_quote_it(use_store, url):
@@ -191,23 +198,3 @@ def test_the_memory_warning_counts_workers_and_advises_what_helps(
     monkeypatch.setenv("WEB_CONCURRENCY", workers)
     monkeypatch.setattr("collector.checks.available_memory", lambda: mebibytes * 2**20)
     assert [message.hint for message in run_checks(tags=["collector"])] == hints
-
-
-@pytest.mark.parametrize(
-    ("changes", "ids"),
-    [
-        ({"HEADCOUNT_PUBLIC_URL": "https://count.example"}, []),
-        ({"HEADCOUNT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["collector.W015"]),
-        ({"HEADCOUNT_PUBLIC_URL": "http://count.example"}, ["collector.W016"]),
-        ({"FORCE_SCRIPT_NAME": "/tracker"}, ["collector.W018"]),
-        ({"USE_X_FORWARDED_HOST": True}, ["collector.W017"]),
-        ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["collector.W017"]),
-    ],
-)
-def test_a_problem_with_a_deployment_is_a_warning(settings, changes, ids):
-    settings.HEADCOUNT_PUBLIC_URL = "https://count.example"
-    for name, value in changes.items():
-        setattr(settings, name, value)
-    messages = run_checks(tags=["collector"], include_deployment_checks=True)
-    assert [message.id for message in messages] == ids
-    assert all(message.hint for message in messages)
