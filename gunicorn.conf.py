@@ -45,8 +45,8 @@ backlog = 4096
 forwarded_allow_ips = ""
 forwarder_headers = ""
 
-# A head may be 48 kB long, which takes CONNECTION_BYTES of memory. A browser behind two proxies
-# sends about thirty fields.
+# A head may be 48 kB long, for which a connection needs CONNECTION_BYTES of memory. A browser
+# behind two proxies sends about thirty fields.
 limit_request_line = 4094
 limit_request_fields = 32
 limit_request_field_size = 1536
@@ -80,7 +80,7 @@ ONE_PROCESS = (
 def refusal(cfg):
     """Return a sentence that refuses a configuration which breaks a promise, or None."""
     for name, limit in LIMITS.items():
-        if not 0 < getattr(cfg, name) <= limit:  # gunicorn takes 0 for no limit
+        if not 0 < getattr(cfg, name) <= limit:  # to gunicorn, 0 means no limit
             return f"{name} must be between 1 and {limit}: the memory ceiling depends on it."
     forgetful = cfg.max_requests or cfg.timeout or cfg.reload
     log_targets = cfg.syslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
@@ -183,7 +183,7 @@ def post_worker_init(worker):
     for message in messages:
         logging.getLogger("collector").warning("%s", message)
     # The objects that exist now stay forever. Without freezing, Python's garbage collector visits
-    # all of them again and again, which takes 15 to 30 us per report.
+    # all of them again and again, at a cost of 15 to 30 us per report.
     gc.collect()
     gc.freeze()
     gevent.get_hub().print_exception = log_failure

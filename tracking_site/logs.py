@@ -97,8 +97,8 @@ def location(trace: TracebackType | None) -> str:
     frames = traceback.extract_tb(trace)
     if not frames:
         return "an unknown location"
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
-    frame = (ours or frames)[-1]
+    in_our_code = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
+    frame = (in_our_code or frames)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 

@@ -71,14 +71,14 @@ def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
     low = ("sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh")  # a common limit, which is too low
     server = start(under=low).wait_until_ready()
     (worker,) = map(psutil.Process, server.workers())
-    files_when_idle = worker.num_fds()
+    idle_files = worker.num_fds()
     # Python reuses the memory of the first wave, so only the second one shows growth.
     first = wave(server)
-    while worker.num_fds() < files_when_idle + len(first):
+    while worker.num_fds() < idle_files + len(first):
         server.request("GET", "/healthz")
     for client in first:
         client.connection.close()
-    while worker.num_fds() > files_when_idle:
+    while worker.num_fds() > idle_files:
         server.request("GET", "/healthz")
     memory = worker.memory_info().rss
 
@@ -92,16 +92,15 @@ def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
         assert server.request("GET", "/stats").status == 200
         most_files = max(most_files, worker.num_fds())
         waiting = [client for client in waiting if not client.is_gone()]
-    while (
-        worker.num_fds() > files_when_idle
-    ):  # those that never read, and the last request's connection
+    # Those that never read, and the last request's connection, are still open.
+    while worker.num_fds() > idle_files:
         assert time.monotonic() < deadline
     stop.set()
     for client in clients + never_reading:
         client.connection.close()
 
     assert waiting == []
-    assert most_files >= files_when_idle + SILENT + HALF_SENT
+    assert most_files >= idle_files + SILENT + HALF_SENT
     assert all(b" 408 " in client.received for client in clients if client.sent in HALF_BODIES)
     assert server.request("GET", "/healthz").status == 200
     assert worker.memory_info().rss < memory + 8e6  # 4 kB a connection

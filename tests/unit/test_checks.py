@@ -13,7 +13,7 @@ def _public_url(settings):
     settings.HEADCOUNT_PUBLIC_URL = "https://count.example"
 
 
-def found():
+def problem_ids():
     """Return the ids of the problems with a deployment, each of which must have a hint."""
     messages = run_checks(tags=["collector"], include_deployment_checks=True)
     assert all(message.hint for message in messages)
@@ -58,10 +58,10 @@ def entry(**changes):
         ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["W017"]),
     ],
 )
-def test_an_invalid_setting_is_found(settings, changes, ids):
+def test_an_invalid_setting_is_reported(settings, changes, ids):
     for name, value in changes.items():
         setattr(settings, name, value)
-    assert found() == ids
+    assert problem_ids() == ids
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_invalid_setting_is_found(settings, changes, ids):
 )
 def test_a_second_worker_and_metrics_on_disk_are_errors(monkeypatch, name, value, ids):
     monkeypatch.setenv(name, value)
-    assert found() == ids
+    assert problem_ids() == ids
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_with_a_store_several_workers_are_accepted(use_store, monkeypatch, redis
     use_store(redis_server.url)
     monkeypatch.setenv("WEB_CONCURRENCY", "2")
     monkeypatch.setattr("collector.checks.available_memory", lambda: 2**40)
-    assert found() == []
+    assert problem_ids() == []
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_store_that_breaks_a_promise_is_an_error_unless_it_is_unchecked(
     try:
         (message,) = run_checks(tags=["collector"])
         use_store(redis_server.url, UNCHECKED=True)
-        assert found() == []
+        assert problem_ids() == []
     finally:
         redis_server.client.config_set(option, required)
     assert message.id == "collector.E019"
@@ -128,7 +128,7 @@ def test_an_unavailable_store_is_a_warning_that_names_what_may_block_it(use_stor
 
 def test_a_missing_database_is_a_warning(use_store, redis_server):
     use_store(redis_server.url.replace("/0", "/99"))
-    assert found() == ["W020"]
+    assert problem_ids() == ["W020"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_missing_client_package_is_an_error(use_store, monkeypatch):
     monkeypatch.delitem(sys.modules, "collector.cache.redis", raising=False)
     monkeypatch.delitem(sys.modules, "collector.cache.connection", raising=False)
     monkeypatch.setattr("collector.checks.find_spec", lambda name: None)
-    assert found() == ["E018"]
+    assert problem_ids() == ["E018"]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_too_little_memory_in_any_control_group_is_a_warning(monkeypatch, tmp_pa
     (tmp_path / "groups" / "a" / "b").mkdir(parents=True)
     for group, limit in limits.items():
         (tmp_path / "groups" / group / "memory.max").write_text(f"{limit}\n")
-    assert found() == ids
+    assert problem_ids() == ids
 
 
 @pytest.mark.parametrize(
