@@ -11,10 +11,11 @@ from django.urls import reverse
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
 from collector.docs import examples
+from collector.numbers import filters
 from collector.numbers.dimensions import ALL
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
-from collector.reports.parsing import Body, Forget
+from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget
 from collector.views import badges
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import Problem
@@ -33,7 +34,7 @@ MEANINGS = {
     408: "The body does not arrive in time.",
     411: "The request has no Content-Length.",
     413: "The body is too long.",
-    414: "The query is too long. gunicorn refuses it before Headcount sees it.",
+    414: "The query is longer than these parameters allow, so that gunicorn refuses it.",
     415: "The Content-Type is not application/json.",
     503: "The server is full, or its store does not respond. Retry-After says when to try again.",
 }
@@ -58,29 +59,36 @@ def _parameter(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": meaning, "schema": schema}
 
 
-def _filters(**limits: int) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        _parameter(
-            dimension.name,
-            f"Count only instances with these {dimension.breakdown}. A final `*` matches any "
-            r"ending; `\*` is a literal `*` there.",
-            type="array",
-            items={"type": "string"},
-            **limits,
-        )
-        for dimension in ALL.values()
+def _text(limit: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": limit, "pattern": PRINTABLE_ASCII}
+
+
+# A query within these limits fits into the request line that the server accepts.
+FILTERS = tuple(
+    _parameter(
+        dimension.name,
+        f"Count only instances with these {dimension.breakdown}. A final `*` matches any ending; "
+        r"`\*` is a literal `*` there.",
+        type="array",
+        maxItems=MAX_FILTERS,
+        items=_text(filters.max_length(dimension)),
     )
-
-
+    for dimension in ALL.values()
+)
 BADGE = (
-    _parameter("label", "The text on the left.", type="string", default=badges.LABEL),
+    _parameter(
+        "label",
+        "The text on the left. Other characters are possible if the query is short.",
+        default=badges.LABEL,
+        **_text(badges.LABEL_LIMIT),
+    ),
     _parameter(
         "color",
         "A color name of shields.io, or a hexadecimal number.",
-        type="string",
         default=badges.COLOR,
+        **_text(max(map(len, badges.COLORS))),
     ),
-    *_filters(),
+    *FILTERS,
 )
 OPERATIONS = (
     Operation(
@@ -105,7 +113,7 @@ OPERATIONS = (
         name="stats",
         summary="Get the statistics of the instances that the filters select",
         responses={200: Numbers, 304: None},
-        parameters=_filters(maxItems=MAX_FILTERS),
+        parameters=FILTERS,
         refusals=(400, 503),
     ),
     Operation(
@@ -154,7 +162,7 @@ OPERATIONS = (
         name="dashboard",
         summary="Get the dashboard of the instances that the filters select",
         responses={200: "text/html", 302: None, 304: None},
-        parameters=_filters(maxItems=MAX_FILTERS),
+        parameters=FILTERS,
         refusals=(400, 503),
     ),
     Operation(name="docs", summary="Get the docs", responses={200: "text/html", 304: None}),
