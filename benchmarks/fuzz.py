@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import seeds, wire
+from benchmarks import load, seeds, wire
 from benchmarks.corpus import Corpus
 from benchmarks.goals import Goal, at_most, run
 from benchmarks.servers import Server, headcount, plain
@@ -99,8 +99,8 @@ class Bodies(Fuzz):
 
     def step(self) -> None:
         body = UUIDS.sub(self.some_id, self.corpus.draw())
-        path = b"/forget" if self.source.random() < 0.1 else b"/"
-        answers = wire.exchange(self.port, seeds.post_body(path, body))
+        path = "/forget" if self.source.random() < 0.1 else "/"
+        answers = wire.exchange(self.port, load.report(body, path))
         self.note(body, answers)
         for status, answer in answers:
             if status == 201:
@@ -185,19 +185,15 @@ def deep_recursion() -> Iterator[None]:
 
 def stats(port: int) -> dict[str, Any]:
     """Return the statistics."""
-    request = b"GET /stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-    ((status, body),) = wire.exchange(port, request)
-    if status != 200:
-        raise RuntimeError(f"/stats answers {status}")
-    return dict(json.loads(body))
+    return dict(json.loads(load.ask(port, load.get("/stats"), 200)))
 
 
 def accepts_a_report(port: int) -> bool:
     """Return whether a valid report is accepted and counted."""
     before = stats(port)["instances"]
     body = UUIDS.sub(str(uuid.uuid4()).encode(), seeds.REPORT)
-    ((status, _),) = wire.exchange(port, seeds.post_body(b"/", body))
-    return status == 201 and stats(port)["instances"] > before
+    load.ask(port, load.report(body), 201)
+    return stats(port)["instances"] > before
 
 
 def leaks(printed: str) -> list[str]:

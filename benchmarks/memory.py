@@ -35,13 +35,9 @@ def measure(quick: bool) -> Iterator[Goal]:
     spawn = get_context("spawn")
     with ProcessPoolExecutor(1, spawn, use_django, max_tasks_per_child=1) as processes:
         full, freed = processes.submit(expire, count).result()
-        renewed = processes.submit(renew, count).result()
         locmem = processes.submit(fill_locmem, count).result()
         early, late = processes.submit(soak, soaked).result()
-    print(
-        f"{count:,} instances: {full:.1f} bytes each, LocMemCache {locmem:.1f}; when all report "
-        f"again on the next day, at most {renewed:.1f}"
-    )
+    print(f"{count:,} instances: {full:.1f} bytes each, LocMemCache {locmem:.1f}")
     print(f"{soaked:,} daily for 100 days: {early / 2**20:.1f} MiB early, {late / 2**20:.1f} late")
     yield at_most("an instance", full, BYTES, "bytes")
     yield at_least("growth that comes back", 1 - freed / full, RETURNED)
@@ -53,23 +49,12 @@ def expire(count: int) -> tuple[float, float]:
     from collector.cache import records
 
     cache = records()
-    growth = Growth(count)
+    start = resident_after_imports()
     put_reports(cache.put, count)
-    full = growth.bytes()
+    full = resident()
     with time_machine.travel(datetime.now(UTC) + WINDOW * DAY):
         cache.free_expired()
-    return full, growth.bytes()
-
-
-def renew(count: int) -> float:
-    """Return the largest growth an instance while all of them report on the next day."""
-    from collector.cache import records
-
-    cache = records()
-    growth = Growth(count)
-    put_reports(cache.put, count)
-    with time_machine.travel(datetime.now(UTC) + DAY):
-        return put_reports(cache.put, count, growth)
+    return (full - start) / count, (resident() - start) / count
 
 
 def fill_locmem(count: int) -> float:
@@ -78,16 +63,16 @@ def fill_locmem(count: int) -> float:
 
     options = {"TIMEOUT": WINDOW * DAY.total_seconds(), "OPTIONS": {"MAX_ENTRIES": 2 * count}}
     cache = LocMemCache("benchmark", options)
-    growth = Growth(count)
+    start = resident_after_imports()
     put_reports(cache.set, count)
-    return growth.bytes()
+    return (resident() - start) / count
 
 
 def soak(count: int) -> tuple[float, float]:
     """Return the resident set in the first days with a full history, and in the last of 100."""
     from collector.cache import records
 
-    client, cache, resident, start = Client(), records(), [], datetime.now(UTC)
+    client, cache, sizes, start = Client(), records(), [], datetime.now(UTC)
     with time_machine.travel(start, tick=False) as clock:
         for day in range(100):
             clock.move_to(start + day * DAY)
@@ -99,35 +84,29 @@ def soak(count: int) -> tuple[float, float]:
                 )
             client.get("/stats/history")
             cache.free_expired()
-            resident.append(psutil.Process().memory_info().rss)
-    return median(resident[HISTORY + 1 :][:COMPARED]), median(resident[-COMPARED:])
+            sizes.append(resident())
+    return median(sizes[HISTORY + 1 :][:COMPARED]), median(sizes[-COMPARED:])
 
 
-def put_reports(put: Callable[..., Any], count: int, growth: "Growth | None" = None) -> float:
-    """Put the reports of a fleet; return the largest growth on the way, if it is asked for."""
+def put_reports(put: Callable[..., Any], count: int) -> None:
+    """Put the reports of a fleet, parsed as the server parses them."""
     from collector.reports.parsing import parse  # Django is set up in the measured process only
 
-    largest = 0.0
-    for number, body in enumerate(fleet.reports(count, seed=0)):
+    for body in fleet.reports(count, seed=0):
         report = parse(body)
         put(report.id, report.version)
-        if growth and number % 10_000 == 0:
-            largest = max(largest, growth.bytes())
-    return largest
 
 
-class Growth:
-    """How many bytes an instance the resident set of this process has grown."""
+def resident_after_imports() -> int:
+    """Return the resident set before the first put, with everything loaded that puts need."""
+    put_reports(lambda name, version: None, 1000)
+    gc.collect()
+    return resident()
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        put_reports(lambda name, version: None, 1000)  # loads what is not an instance's
-        gc.collect()
-        self.start = psutil.Process().memory_info().rss
 
-    def bytes(self) -> float:
-        """Return the growth until now."""
-        return (psutil.Process().memory_info().rss - self.start) / self.count
+def resident() -> int:
+    """Return the size of this process's resident set in bytes."""
+    return psutil.Process().memory_info().rss
 
 
 if __name__ == "__main__":

@@ -15,14 +15,6 @@ REPORT = (
 ).encode()
 
 
-def post_body(path: bytes, body: bytes) -> bytes:
-    """Return a request with this body."""
-    return (
-        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (path, len(body), body)
-    )
-
-
 def _body(version: str, more: str = "") -> bytes:
     return f'{{"id":"{ID}","version":{version}{more}}}'.encode()
 

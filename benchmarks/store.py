@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
-from typing import NamedTuple
 
 import psutil
 from django.test import override_settings
@@ -24,13 +23,6 @@ from tests.store.redis_server import RedisServer
 CPU, APART, RATE, BYTES, STATS = 1.5, 10, 1.3, 140, 1.1
 AT_ONCE = 200
 SECRET = secrets.token_urlsafe(40)
-
-
-class Cost(NamedTuple):
-    """Seconds a report."""
-
-    cpu: float  # of the workers and the store
-    wall: float
 
 
 def measure(quick: bool) -> Iterator[Goal]:
@@ -54,9 +46,9 @@ def measure(quick: bool) -> Iterator[Goal]:
         used = fill(large_store, many) / many
         fill(small_store, 1000)
         flat = stats.compare(large, small, 20 if quick else 300, rounds)
-    memory_one = median(one.cpu / memory.cpu for memory, one, _ in results)
-    apart = median(two.cpu / one.cpu - 1 for _, one, two in results) * 100
-    faster = median(one.wall / two.wall for _, one, two in results)
+    memory_one = median(one[0] / memory[0] for memory, one, _ in results)
+    apart = median(two[0] / one[0] - 1 for _, one, two in results) * 100
+    faster = median(one[1] / two[1] for _, one, two in results)
     yield at_most("CPU of a report, store to memory", memory_one, CPU)
     yield at_most("CPU of two workers, apart from one", abs(apart), APART, "%")
     yield at_least("rate of two workers to one", faster, RATE)
@@ -77,12 +69,12 @@ def with_store(workers: int = 1) -> Iterator[tuple[Server, RedisServer]]:
         store.stop()
 
 
-def cost(server: Server, sent: list[bytes]) -> Cost:
-    """Return what a report costs, after a thousand of them to warm up."""
+def cost(server: Server, sent: list[bytes]) -> tuple[float, float]:
+    """Return the CPU and wall seconds of a report, after a thousand of them to warm up."""
     load.saturate(server.port, sent[:1000], 201, AT_ONCE)
     before, began = server.cpu(), time.perf_counter()
     load.saturate(server.port, sent, 201, AT_ONCE)
-    return Cost((server.cpu() - before) / len(sent), (time.perf_counter() - began) / len(sent))
+    return (server.cpu() - before) / len(sent), (time.perf_counter() - began) / len(sent)
 
 
 def fill(store: RedisServer, count: int) -> int:
