@@ -7,7 +7,7 @@ Every operation is one run of `store.lua`, and so one round trip. These keys sha
   tally of a period is exact whoever comes first in the next one.
 - `live`: the expiries. `changed`: for each, the number of the change that changed its tally last.
 - `ids` and `values`: the id of each distinct value, and back. `counts`: the live keys by id.
-- `closed`: the past periods. `closed:{start}`: the tally of one, until `summary:{start}` replaces it.
+- `closed`: the past periods. `closed:{start}`: the tally of one, until it has a `summary:{start}`.
 - `meta`: when counting began, the period, and the number of changes.
 
 Every key has an expiry, so nothing stays when nobody uses the store any more.
@@ -169,8 +169,8 @@ class RedisCache(TallyCache):
     def free_expired(self) -> None:
         """Close the period that is over, and check the server's configuration.
 
-        The server itself drops expired keys. This process drops what it knows of the values, some of
-        which may have been forgotten meanwhile.
+        The server itself drops expired keys. This process drops the values that it knows, since some
+        of them may have been forgotten meanwhile.
         """
         self._known = Known()
         self._client().check()

@@ -5,7 +5,7 @@ from django.urls import reverse
 
 from collector.conf import conf
 from collector.docs import openapi, rendering
-from collector.views.endpoint import Endpoint, unless_known, with_length
+from collector.views.endpoint import Endpoint, conditional, etag_of
 from collector.views.ingest import Ingest
 
 
@@ -14,7 +14,7 @@ class Root(Ingest):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         url = conf.docs_url or reverse("collector-docs")
-        return with_length(HttpResponseRedirect(url, content=rendering.welcome(url)))
+        return HttpResponseRedirect(url, content=rendering.welcome(url))
 
 
 class Docs(Endpoint):
@@ -23,7 +23,8 @@ class Docs(Endpoint):
     name = "docs"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, HttpResponse(rendering.page(self.name)))
+        body = rendering.page(self.name).encode()
+        return conditional(request, body, "text/html; charset=utf-8", etag_of(body))
 
 
 class OpenApi(Endpoint):
@@ -32,4 +33,5 @@ class OpenApi(Endpoint):
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return unless_known(request, HttpResponse(openapi.text(), "application/json"))
+        body = openapi.text()
+        return conditional(request, body, "application/json", etag_of(body))

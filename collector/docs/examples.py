@@ -14,7 +14,6 @@ from collector.cache import Cohort, Tally
 from collector.conf import DAY, conf
 from collector.numbers import filters, stats
 from collector.numbers import history as past
-from collector.numbers.answers import Problem, Receipt
 from collector.numbers.dimensions import Rules
 from collector.numbers.moments import iso, iso_date
 from collector.numbers.snapshot import Snapshot
@@ -22,6 +21,8 @@ from collector.reports.fields import FIELDS
 from collector.reports.parsing import Refusal, parse
 from collector.views import badges
 from collector.views import health as server
+from collector.views.endpoint import Problem
+from collector.views.ingest import Receipt
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 DAY_OF_REPORT = 20_522  # days since 1970-01-01: 2026-03-10
@@ -95,7 +96,7 @@ def badge() -> str:
 
 def badge_json() -> str:
     """Return the description of the badge."""
-    return _json(badges.endpoint(badges.Badge("instances", "1", "blue", warming_up=True)))
+    return _json(badges.description(badges.Badge("instances", "1", "blue", warming_up=True)))
 
 
 def health() -> str:

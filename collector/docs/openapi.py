@@ -12,12 +12,15 @@ from collector import __version__
 from collector.conf import MAX_FILTERS, conf
 from collector.docs import examples
 from collector.numbers import filters
-from collector.numbers.answers import BadgeDescription, Health, Problem, Receipt, Status
 from collector.numbers.dimensions import ALL
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
 from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget
 from collector.views import badges
+from collector.views.badges import BadgeDescription
+from collector.views.endpoint import Problem
+from collector.views.health import Health, Status
+from collector.views.ingest import Receipt
 
 JSON = "application/json"
 SCHEMAS = "#/components/schemas/{name}"

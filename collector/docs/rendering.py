@@ -12,7 +12,7 @@ from markdown import Markdown
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
 from collector.docs import api_tables, examples
 from collector.reports.fields import FIELDS
-from collector.views.layout import framed
+from collector.views.layout import render_page
 
 SOURCES = Path(__file__).parent / "pages"
 TITLES = {  # by the name of the page
@@ -63,7 +63,7 @@ def facts() -> dict[str, Any]:
 
 def _html(source: str, title: str, name: str = "") -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    return framed("page", title, name, content=content)
+    return render_page("page", title, name, content=content)
 
 
 def _clear_pages(**kwargs: Any) -> None:

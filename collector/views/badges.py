@@ -1,20 +1,23 @@
-"""Badges: how many installations are live, for a README. A badge never answers with an error."""
+"""Badges: how many instances there are, for a README. A badge never answers with an error."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 from urllib.parse import quote
 
 import msgspec
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
+from msgspec import Meta, Struct
 
 from collector.cache import Unavailable
-from collector.numbers import filters, memo, snapshot
-from collector.numbers.answers import BadgeDescription
+from collector.numbers import filters
+from collector.numbers.memo import once
+from collector.numbers.snapshot import current
 from collector.reports.parsing import Refusal
-from collector.views.endpoint import Endpoint, unless_known, with_length
+from collector.views.endpoint import Endpoint, conditional, etag_of
 
 LABEL = "instances"
 LABEL_LIMIT = 64  # characters; a longer label is cut
@@ -23,7 +26,7 @@ CACHE_SECONDS = 300  # the least that shields.io accepts
 UNKNOWN = "unknown"
 WARMING_UP = "warming up"
 
-# The names that shields.io has for colours, of which ours are its defaults.
+# The names of colors that shields.io knows, in shades with enough contrast for white text.
 COLORS = {
     "brightgreen": "#3a7d0a",
     "green": "#5a7d02",
@@ -40,7 +43,7 @@ _NOT_PRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd]")
 
 @dataclass(frozen=True)
 class Badge:
-    """What a badge says."""
+    """What a badge shows."""
 
     label: str
     message: str
@@ -48,46 +51,55 @@ class Badge:
     warming_up: bool = False
 
     @property
-    def news(self) -> str:
-        """The message, and that it is too small yet."""
+    def full_message(self) -> str:
+        """The message, with a note if the count is still too low."""
         return f"{self.message}, {WARMING_UP}" if self.warming_up else self.message
 
 
-def badge(query: Mapping[str, Sequence[str]]) -> Badge:
-    """The badge for a query: `label`, `color`, and the filters of the numbers."""
+class BadgeDescription(Struct, frozen=True):
+    """A badge in shields.io's endpoint schema, https://shields.io/badges/endpoint-badge."""
+
+    schemaVersion: Literal[1]  # noqa: N815  shields.io's name
+    label: str
+    message: str
+    color: str
+    cacheSeconds: Annotated[int, Meta(ge=300)]  # noqa: N815  likewise
+
+
+def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
+    """Return the badge for a query: `label`, `color`, and the filters of the statistics."""
     label = _NOT_PRINTABLE.sub("", _last(query, "label", LABEL))[:LABEL_LIMIT] or LABEL
     color = _last(query, "color", COLOR).removeprefix("#")
     if color not in COLORS and not _HEX.match(color):
         color = COLOR
     try:
-        taken = snapshot.current()
+        snapshot = current()
         chosen = filters.parse(query)
-        instances = memo.once(taken, ("instances", chosen), lambda: taken.count(chosen))
+        instances = once(snapshot, ("instances", chosen), lambda: snapshot.count(chosen))
     except (Unavailable, Refusal):
         return Badge(label, UNKNOWN, color)
-    return Badge(label, str(instances), color, taken.warming_up)
+    return Badge(label, str(instances), color, snapshot.warming_up)
 
 
-def static_url(shown: Badge) -> str:
-    """The static badge that shields.io draws."""
-    return "https://img.shields.io/badge/" + "-".join(
-        map(_escape, (shown.label, shown.message, shown.color))
-    )
+def static_url(badge: Badge) -> str:
+    """Return the URL of the same badge as shields.io draws it."""
+    parts = (badge.label, badge.message, badge.color)
+    return "https://img.shields.io/badge/" + "-".join(map(_escape, parts))
 
 
-def endpoint(shown: Badge) -> BadgeDescription:
-    """The badge, described to shields.io."""
-    return BadgeDescription(1, shown.label, shown.news, shown.color, CACHE_SECONDS)
+def description(badge: Badge) -> BadgeDescription:
+    """Return a badge as shields.io wants it described."""
+    return BadgeDescription(1, badge.label, badge.full_message, badge.color, CACHE_SECONDS)
 
 
-def svg(shown: Badge) -> str:
-    """The badge as a picture."""
-    label, message = _width(shown.label), _width(shown.news)
+def svg(badge: Badge) -> str:
+    """Return a badge as SVG."""
+    label, message = _width(badge.label), _width(badge.full_message)
     return render_to_string(
         "collector/badge.svg",
         {
-            "badge": shown,
-            "fill": COLORS.get(shown.color, f"#{shown.color}"),
+            "badge": badge,
+            "fill": COLORS.get(badge.color, f"#{badge.color}"),
             "label_width": label,
             "message_width": message,
             "width": label + message,
@@ -97,62 +109,61 @@ def svg(shown: Badge) -> str:
     )
 
 
-def _width(text: str) -> int:
-    """Pixels that a text of 11 pixels takes, its margins included; the picture makes it fit."""
-    return round(6.7 * len(text)) + 12
-
-
-def _escape(text: str) -> str:
-    """A part of a static badge's path, by shields.io's rules."""
-    return quote(text.replace("-", "--").replace("_", "__").replace(" ", "_"), safe="")
-
-
-def _last(query: Mapping[str, Sequence[str]], name: str, default: str) -> str:
-    return (query.get(name) or [default])[-1]
-
-
-def query(request: HttpRequest) -> dict[str, list[str]]:
-    """What is asked; nothing, if it is more than Django takes: a badge is never an error."""
-    try:
-        return dict(request.GET.lists())
-    except SuspiciousOperation:
-        return {}
-
-
 class BadgeView(Endpoint):
-    """A view of the badge that the query asks for."""
+    """A view of the badge for the query."""
 
     content_type = "application/json"
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body = self.body(badge(query(request)))
-        return unless_known(request, HttpResponse(body, self.content_type))
+        body = self.body(self.badge())
+        return conditional(request, body, self.content_type, etag_of(body))
 
-    def body(self, shown: Badge) -> bytes:
-        """The badge as it is answered."""
+    def badge(self) -> Badge:
+        """Return the badge for the query, or without one for a query that Django refuses."""
+        try:
+            return badge_for(dict(self.request.GET.lists()))
+        except SuspiciousOperation:
+            return badge_for({})
+
+    def body(self, badge: Badge) -> bytes:
+        """Return the badge as it is answered."""
         raise NotImplementedError
 
 
 class BadgeRedirect(BadgeView):
-    """Sends a browser to the badge that shields.io draws."""
+    """Redirects to the badge that shields.io draws."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        where = static_url(badge(query(request)))
-        return with_length(HttpResponseRedirect(where, headers={"Cache-Control": "no-cache"}))
+        headers = {"Cache-Control": "no-cache"}
+        return HttpResponseRedirect(static_url(self.badge()), headers=headers)
 
 
 class BadgeJson(BadgeView):
     """Describes the badge to shields.io."""
 
-    def body(self, shown: Badge) -> bytes:
-        return msgspec.json.encode(endpoint(shown))
+    def body(self, badge: Badge) -> bytes:
+        return msgspec.json.encode(description(badge))
 
 
 class BadgeSvg(BadgeView):
-    """Draws the badge; no third party sees who looks at it."""
+    """Draws the badge here, so that no third party learns who looks at it."""
 
     content_type = "image/svg+xml"
 
-    def body(self, shown: Badge) -> bytes:
-        return svg(shown).encode()
+    def body(self, badge: Badge) -> bytes:
+        return svg(badge).encode()
+
+
+def _width(text: str) -> int:
+    """Return the width in pixels for a text of 11 pixels with its margins; SVG makes it fit."""
+    return round(6.7 * len(text)) + 12
+
+
+def _escape(text: str) -> str:
+    """Return a part of the path of a static badge, by the rules of shields.io."""
+    return quote(text.replace("-", "--").replace("_", "__").replace(" ", "_"), safe="")
+
+
+def _last(query: Mapping[str, Sequence[str]], name: str, default: str) -> str:
+    return (query.get(name) or [default])[-1]

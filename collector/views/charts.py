@@ -59,7 +59,7 @@ def _layer(
     number: int, dates: Sequence[date], sums: Values, latest_share: float
 ) -> dict[str, object]:
     runs = _runs(dates, sums, 100)
-    areas = [f"{_path(run)}h{1.5:g}V{HEIGHT}H{_short(run[0][0])}Z" for run in runs]
+    areas = [f"{_path(run)}h3V{HEIGHT}H{_short(run[0][0])}Z" for run in runs]
     layer: dict[str, object] = {"number": number + 1, "areas": areas}
     if runs and latest_share >= THIN:
         x, y = runs[-1][-1]
@@ -124,7 +124,7 @@ def _top(values: Values) -> float:
 
 def _step(top: float) -> float:
     """Return the distance of ticks: 1, 2 or 5 times a power of ten, and a whole number."""
-    power = 10 ** math.floor(math.log10(max(top / TICKS, 1)))
+    power: int = 10 ** math.floor(math.log10(max(top / TICKS, 1)))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= top)
 
 

@@ -1,28 +1,277 @@
-"""The numbers as a page."""
+"""The dashboard: the statistics of a snapshot and the days before it, as a page."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
-from collector.numbers import snapshot
-from collector.views import panels
-from collector.views.endpoint import with_length
-from collector.views.exports import Numbers
-from collector.views.layout import framed
+from collector.conf import conf
+from collector.numbers import filters, folding, history, trends
+from collector.numbers.dimensions import ALL, FAMILY, RAW, RELEASE, REPOSITORY, Dimension
+from collector.numbers.memo import once
+from collector.numbers.moments import iso
+from collector.numbers.snapshot import Snapshot
+from collector.numbers.stats import statistics
+from collector.views import charts
+from collector.views.exports import SnapshotView
+from collector.views.layout import render_page
+
+MAX_ROWS = 60  # names in a table of the page; /stats has more
+VISIBLE_ROWS = 12  # of them are visible without opening the rest
+WEEK = timedelta(days=7)
+ARCHITECTURE = next(raw for raw in RAW if raw.field == FAMILY.field)
+Query = Mapping[str, Sequence[str]]
 
 
-class Dashboard(Numbers):
-    """The numbers, for people. The form's filter is added to the others, where links can lead."""
+class Dashboard(SnapshotView):
+    """The statistics as a page. Its form adds a filter and redirects to a URL to share."""
 
     content_type = "text/html; charset=utf-8"
     cross_origin = False
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        query = panels.added(dict(request.GET.lists()))
+        query = query_of_form(dict(request.GET.lists()))
         if query is None:
             return super().get(request)
-        there = f"{reverse('collector-dashboard')}?{query}"
-        return with_length(HttpResponseRedirect(there, headers={"Cache-Control": "no-cache"}))
+        url = f"{reverse('collector-dashboard')}?{query}"
+        return HttpResponseRedirect(url, headers={"Cache-Control": "no-cache"})
 
-    def body(self, taken: snapshot.Snapshot) -> bytes:
-        shown = panels.page(taken, dict(self.request.GET.lists()))
-        return framed("dashboard", "Installations", "dashboard", **shown).encode()
+    def body(self, snapshot: Snapshot) -> bytes:
+        context = page_context(snapshot, dict(self.request.GET.lists()))
+        return render_page("dashboard", "Instances", "dashboard", **context).encode()
+
+
+@dataclass(frozen=True)
+class Share:
+    """A name, how many instances have it, and a link to the page that shows them only."""
+
+    name: str
+    count: int
+    of: int
+    link: str = ""
+    chosen: bool = False
+    at_least: int | None = None
+    on_releases: int = 0
+
+    @property
+    def grouped_count(self) -> str:
+        """The count with commas between thousands."""
+        return grouped(self.count)
+
+    @property
+    def percent(self) -> str:
+        """The share of all instances."""
+        return percent(self.count, self.of)
+
+    @property
+    def width(self) -> str:
+        """The length of the bar; all instances would fill the cell."""
+        return f"{100 * self.count / (self.of or 1):.1f}%"
+
+    @property
+    def percent_at_least(self) -> str:
+        """The share of those on a release that run this release or a newer one."""
+        return percent(self.at_least or 0, self.on_releases)
+
+
+@dataclass(frozen=True)
+class ShareTable:
+    """The shares of a dimension: those that are visible, the rest, and what is not listed."""
+
+    visible: Sequence[Share]
+    rest: Sequence[Share]
+    omitted: int  # names that only /stats has
+    others: int  # instances that are not listed by name
+
+
+@dataclass(frozen=True)
+class FilterInForce:
+    """A filter of the page, and a link to the page without it."""
+
+    label: str
+    value: str
+    link: str
+
+
+def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
+    """Return what the template needs, for the filters of a query. Raises Refusal."""
+    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    everything = statistics(snapshot)
+    numbers = statistics(snapshot, filters.parse(chosen)) if chosen else everything
+    days = [*history.days(snapshot.history), trends.today_so_far(everything)]
+    return {
+        "numbers": numbers,
+        "everything": everything,
+        "established": percent(numbers.established, numbers.instances),
+        "filtered": bool(chosen),
+        "filters": list(filters_in_force(chosen)),
+        "choices": [(raw.name, raw.label) for raw in RAW],
+        "query": urlencode(chosen, doseq=True),
+        "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
+        "as_of": iso(snapshot.now),
+        "today": list(numbers.last_reported.values())[-1],
+        "change": change_since_last_week(days),
+        "latest": latest_release(numbers.folded),
+        "releases": share_table(RELEASE, numbers.folded, chosen, numbers),
+        "not_releases": list(shares(RAW[0], numbers.folded.not_releases, chosen, numbers)),
+        "repositories": share_table(REPOSITORY, numbers.folded, chosen, numbers),
+        "families": share_table(FAMILY, numbers.folded, chosen, numbers),
+        "architectures": share_table(ARCHITECTURE, numbers, chosen, numbers),
+        "conf": conf,
+        **growth(snapshot, days),
+        **adoption(snapshot, days, everything.folded.releases),
+    }
+
+
+def query_of_form(query: Query) -> str | None:
+    """Return the query string after the form was sent with `by` and `is`; None if it was not."""
+    by, value = ((query.get(name) or [""])[-1] for name in ("by", "is"))
+    if by not in ALL:
+        return None
+    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    value = value[: filters.max_length(ALL[by])]
+    return urlencode({**chosen, by: (*chosen.get(by, ()), value)}, doseq=True)
+
+
+def filters_in_force(chosen: Query) -> Iterator[FilterInForce]:
+    """Return the filters of the page."""
+    for name, values in chosen.items():
+        for value in values:
+            rest = {**chosen, name: [other for other in values if other != value]}
+            yield FilterInForce(ALL[name].label, value, link_to(rest))
+
+
+def link_to(chosen: Query) -> str:
+    """Return the query of the page with these filters; "?" without any."""
+    return "?" + urlencode(chosen, doseq=True)
+
+
+def share_table(dimension: Dimension, breakdowns: Any, chosen: Query, numbers: Any) -> ShareTable:
+    """Return the table of a dimension from the breakdowns, folded or as sent."""
+    names = getattr(breakdowns, dimension.breakdown)
+    rows = list(shares(dimension, names, chosen, numbers))
+    others = getattr(breakdowns.others, dimension.breakdown)
+    return ShareTable(rows[:VISIBLE_ROWS], rows[VISIBLE_ROWS:], len(names) - len(rows), others)
+
+
+def shares(
+    dimension: Dimension, names: Mapping[str, int], chosen: Query, numbers: Any
+) -> Iterator[Share]:
+    """Return the share of each name, for the first MAX_ROWS of them.
+
+    The link of a name replaces the filter of its dimension, or removes it if it is this name.
+    """
+    at_least = numbers.folded.at_least if dimension is RELEASE else {}
+    other_filters = {key: values for key, values in chosen.items() if key != dimension.name}
+    for name, count in list(names.items())[:MAX_ROWS]:
+        value = (filters.exact(name),)
+        is_chosen = chosen.get(dimension.name) == value
+        yield Share(
+            name,
+            count,
+            numbers.instances,
+            link_to(other_filters if is_chosen else {**other_filters, dimension.name: value}),
+            is_chosen,
+            at_least.get(name),
+            numbers.folded.on_releases,
+        )
+
+
+def latest_release(folded: Any) -> Share | None:
+    """Return the newest final release, or the newest pre-release if there is no final one."""
+    names = list(folded.releases)
+    final = [name for name in names if not folding.order(name).is_prerelease]
+    for name in (*final, *names):
+        return Share(name, folded.releases[name], folded.on_releases)
+    return None
+
+
+def change_since_last_week(days: Sequence[Any]) -> dict[str, Any] | None:
+    """Return by how much the instances changed since the end of the day a week ago, if known."""
+    (*past, today) = days
+    a_week_ago = (date.fromisoformat(today.date) - WEEK).isoformat()
+    for day in past:
+        if day.date == a_week_ago:
+            more = today.instances - day.instances
+            return {
+                "date": day.date,
+                "more": f"{more:+,}" if more else "0",
+                "percent": percent(abs(more), day.instances) if day.instances else "",
+            }
+    return None
+
+
+def growth(snapshot: Snapshot, days: Sequence[Any]) -> dict[str, Any]:
+    """Return the charts and tables of instances and reports by day."""
+    if len(days) < 2:
+        return {}
+    calendar = trends.calendar(days)
+    dates = [each for each, _ in calendar]
+    instances = [day and day.instances for _, day in calendar]
+    reported = [day and day.reported for _, day in calendar]
+    return {
+        "growth_chart": charts.line("Instances by day", dates, instances),
+        "growth_rows": rows(snapshot, "growth", days, lambda day: (day.instances, day.established)),
+        "reports_chart": charts.columns("Instances that reported, by day", dates, reported),
+        "reports_rows": rows(snapshot, "reports", days, lambda day: (day.reported,)),
+    }
+
+
+def adoption(snapshot: Snapshot, days: Sequence[Any], today: Mapping[str, int]) -> dict[str, Any]:
+    """Return the chart and the table of the share of each release by day."""
+    adopted = trends.adoption(snapshot.history, days, today)
+    if len(days) < 2 or not adopted.releases:
+        return {}
+    parts = {day.date: part for day, part in zip(days, adopted.parts, strict=True)}
+    calendar = trends.calendar(days)
+    layers = [
+        [day and 100 * parts[day.date][number] / (day.instances or 1) for _, day in calendar]
+        for number in range(len(adopted.releases) + 1)
+    ]
+
+    def cells(day: Any) -> list[Any]:
+        return [*(percent(part, day.instances) for part in parts[day.date]), day.instances]
+
+    dates = [each for each, _ in calendar]
+    names = [*adopted.releases, "all others"]
+    return {
+        "adoption_chart": charts.stack("Share of each release by day", dates, layers),
+        "adoption_rows": rows(snapshot, f"adoption {adopted.releases}", days, cells),
+        "layers": list(zip(charts.LETTERS, names, strict=False)),
+    }
+
+
+def rows(
+    snapshot: Snapshot, name: str, days: Sequence[Any], cells: Callable[[Any], Iterable[Any]]
+) -> SafeString:
+    """Return the rows of a table of days, newest first; those of past days are rendered once."""
+
+    def render(some: Sequence[Any]) -> SafeString:
+        table = [(day.date, map(grouped, cells(day))) for day in reversed(some)]
+        return render_to_string("collector/day_rows.html", {"rows": table})
+
+    (*past, today) = days
+    return render([today]) + once(snapshot.history, ("rows", name), lambda: render(past))
+
+
+def grouped(number: int | str) -> str:
+    """Return a number with commas between thousands, or a text as it is."""
+    return f"{number:,}" if isinstance(number, int) else number
+
+
+def percent(part: int, of: int) -> str:
+    """Return a share as a whole percentage; only nothing is 0% and only everything is 100%."""
+    if not of:
+        return "0%"
+    rounded = round(100 * part / of)
+    if not rounded and part:
+        return "<1%"
+    if rounded == 100 and part < of:
+        return ">99%"
+    return f"{rounded}%"

@@ -1,4 +1,4 @@
-"""What the views share: refusals as JSON, answers with their length, and what a client has."""
+"""What all views share: refusals, conditional answers, and reading a body."""
 
 import time
 from hashlib import blake2b
@@ -7,23 +7,31 @@ from typing import Any, cast
 
 import msgspec
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
-from django.utils.http import parse_etags
+from django.utils.cache import get_conditional_response
 from django.views import View
-from msgspec import UNSET
+from django.views.decorators.csrf import csrf_exempt
+from msgspec import UNSET, Struct, UnsetType
 
 from collector.cache import CacheFull, Unavailable
 from collector.conf import DAY, MAX_BODY
-from collector.numbers.answers import Problem
 from collector.reports.parsing import Refusal
-from collector.views.layout import framed
+from collector.views.layout import render_page
 
 JSON, HTML = "application/json", "text/html"
+WITHOUT_BODY = (204, 304)  # statuses whose answers have no body and no length
+
+
+class Problem(Struct, frozen=True):
+    """A refusal: what is wrong and what to do, and the field if the problem is in one field."""
+
+    error: str
+    field: str | UnsetType = UNSET
 
 
 class Failure(Exception):
-    """A request that is answered with an error: its status, and headers that go with it."""
+    """A request that gets an error: the status, the problem, and headers that go with it."""
 
     def __init__(self, status: int, problem: str, **headers: str) -> None:
         super().__init__(problem)
@@ -33,128 +41,114 @@ class Failure(Exception):
 
 
 class Endpoint(View):
-    """A view with refusals of our own, whose answers to HEAD have a length and no body."""
+    """A view that answers errors as JSON, or as a page to a browser."""
 
-    cross_origin = False  # whether the pages of other sites may read the answers
+    cross_origin = False  # whether pages of other sites may read the answers
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        # Else Django's View stores `self.head = self.get` in each view: a cycle that keeps the
-        # request, a report's id and all, until the garbage collector comes.
+        # Otherwise Django's View sets `self.head = self.get` in each view object. That is a cycle
+        # which keeps the request, with a report's id, until the garbage collector runs.
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "get"):
-            cls.head = cls.get  # type: ignore[attr-defined]  # Django looks it up by its name
+            cls.head = cls.get  # type: ignore[attr-defined]  # Django looks for the name
+
+    @classmethod
+    def as_view(cls, **kwargs: Any) -> Any:
+        """Return the view, exempt from CSRF checks: there is no session to abuse."""
+        return csrf_exempt(super().as_view(**kwargs))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
-        except Refusal as refused:
-            response = refusal(request, 400, refused.problem, refused.field)
-        except Failure as failure:
-            response = refusal(request, failure.status, failure.problem, headers=failure.headers)
+        except Refusal as error:
+            response = refuse(request, 400, error.problem, error.field)
+        except Failure as error:
+            response = refuse(request, error.status, error.problem, headers=error.headers)
         except SuspiciousOperation:
-            response = refusal(request, 400, "The query has too many parameters; send fewer.")
+            response = refuse(request, 400, "The query has too many parameters; send fewer.")
         except CacheFull:
-            problem = "The server is full: known installations go on, new ones may try tomorrow."
+            problem = (
+                "The server is full: it accepts reports of instances that it knows; new ones may "
+                "try again tomorrow."
+            )
             tomorrow = str(DAY - int(time.time()) % DAY)
-            response = refusal(request, 503, problem, headers={"Retry-After": tomorrow})
+            response = refuse(request, 503, problem, headers={"Retry-After": tomorrow})
         except Unavailable:
-            problem = "The store is away; try again in a minute."
-            response = refusal(request, 503, problem, headers={"Retry-After": "60"})
+            problem = "The store is not available; try again in a minute."
+            response = refuse(request, 503, problem, headers={"Retry-After": "60"})
         if self.cross_origin:
             response["Access-Control-Allow-Origin"] = "*"
-        return bodiless(request, response)
-
-    # Nothing here has a session to abuse. This is what Django's csrf_exempt does, without its call.
-    dispatch.csrf_exempt = True  # type: ignore[attr-defined]  # Django looks for it there
+        return finish(request, response)
 
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         problem = f"This method is not allowed here; use one of {allowed}."
-        return refusal(request, 405, problem, headers={"Allow": allowed})
+        return refuse(request, 405, problem, headers={"Allow": allowed})
+
+
+def finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Return the response with its length, without which gunicorn sends chunks.
+
+    The response to HEAD loses its body, about which gunicorn would warn.
+    """
+    if response.status_code not in WITHOUT_BODY:
+        response["Content-Length"] = str(len(response.content))
+    if request.method == "HEAD":
+        response.content = b""
+    return response
 
 
 def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    """A JSON answer with its length: without one, gunicorn would send it in chunks."""
-    body = msgspec.json.encode(content)
-    response = HttpResponse(body, JSON, status, headers=headers)
-    return with_length(response)
+    """Return content as a JSON response."""
+    return HttpResponse(msgspec.json.encode(content), JSON, status, headers=headers)
 
 
-def refusal(
+def refuse(
     request: HttpRequest,
     status: int,
     problem: str,
     field: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> HttpResponse:
-    """What is wrong and what to do: a page for a browser, and JSON for everyone else."""
+    """Return a response that says what is wrong: a page for a browser, JSON for everyone else."""
     headers = {"Vary": "Accept", **(headers or {})}
     if request.get_preferred_type([JSON, HTML]) == HTML:
-        page = framed("refusal", responses[status], problem=problem)
-        return with_length(HttpResponse(page, HTML, status, headers=headers))
+        page = render_page("refusal", responses[status], problem=problem)
+        return HttpResponse(page, HTML, status, headers=headers)
     return answer(Problem(problem, field or UNSET), status, headers)
 
 
-def bodiless(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The answer, without its body if the request is a HEAD: gunicorn would warn of it."""
-    if request.method == "HEAD":
-        response.content = b""
-    return response
+def etag_of(body: bytes) -> str:
+    """Return the ETag of a body."""
+    return f'"{blake2b(body, digest_size=16).hexdigest()}"'
 
 
-Tagged = tuple[bytes, str]
+def conditional(request: HttpRequest, body: bytes, content_type: str, etag: str) -> HttpResponse:
+    """Return a response with an ETag, or 304 if the client has that body already.
+
+    A cache must ask before it uses the response again, because the next report changes it.
+    """
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}
+    response = HttpResponse(body, content_type, headers=headers)
+    return cast(HttpResponse, get_conditional_response(request, etag=etag, response=response))
 
 
-def with_tag(body: bytes) -> Tagged:
-    """A body and its ETag."""
-    return body, f'"{blake2b(body, digest_size=16).hexdigest()}"'
-
-
-def unless_known(
-    request: HttpRequest, response: HttpResponse, etag: str | None = None
-) -> HttpResponse:
-    """The answer, or 304 if the client has it already; no cache may use it without asking."""
-    if etag is None:
-        _, etag = with_tag(response.content)
-    known = parse_etags(request.headers.get("If-None-Match", ""))
-    # A proxy that compresses makes the tag weak; the numbers under it are the same.
-    if any(tag.removeprefix("W/") in (etag, "*") for tag in known):
-        response = HttpResponseNotModified(headers=kept(response))
-    else:
-        with_length(response)
-    response["ETag"] = etag
-    response["Cache-Control"] = "no-cache"
-    return response
-
-
-def kept(response: HttpResponse) -> dict[str, str]:
-    """The headers of an answer that its 304 repeats."""
-    return {
-        name: value for name, value in response.items() if not name.lower().startswith("content-")
-    }
-
-
-def json_body(request: HttpRequest) -> bytes:
-    """The body of a request that says it is JSON, and how long; raises Failure."""
+def read_json(request: HttpRequest) -> bytes:
+    """Return the body of a request that declares JSON and its length. Raises Failure."""
     if request.content_type != JSON:
         raise Failure(415, "The Content-Type must be application/json.")
-    declared = request.META.get("CONTENT_LENGTH", "")
-    if not declared.isdecimal():
-        raise Failure(411, "Send a Content-Length; chunked bodies are not taken.")
-    if int(declared) > MAX_BODY:
+    length = request.META.get("CONTENT_LENGTH", "")
+    if not length.isdecimal():
+        raise Failure(411, "Send a Content-Length; a chunked body is not accepted.")
+    # int() raises ValueError for more than 4,300 digits.
+    if len(length) > 9 or int(length) > MAX_BODY:
         raise Failure(413, f"The body must be at most {MAX_BODY} bytes.")
     try:
         body = request.body
     except UnreadablePostError:
-        raise Failure(408, "The body did not come in time; send it again.") from None
-    if len(body) < int(declared):
+        raise Failure(408, "The body did not arrive in time; send it again.") from None
+    if len(body) < int(length):
         raise Failure(400, "The body is shorter than its Content-Length; send it again.")
     return body
-
-
-def with_length(response: HttpResponse) -> HttpResponse:
-    """The answer with its length."""
-    response["Content-Length"] = str(len(response.content))
-    return response

@@ -1,22 +1,22 @@
-"""What Django answers itself when nothing else does."""
+"""The error views of Django: for a path that does not exist, a malformed request, and a failure."""
 
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from collector.views.endpoint import Endpoint, bodiless, refusal
+from collector.views.endpoint import Endpoint, finish, refuse
 
 
-class Failed(Endpoint):
-    """The same refusal for every method."""
+class ErrorView(Endpoint):
+    """Answers every method with the same error."""
 
     status = 500
     problem = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return bodiless(request, refusal(request, self.status, self.problem))
+        return finish(request, refuse(request, self.status, self.problem))
 
 
-not_found = Failed.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
-bad_request = Failed.as_view(status=400, problem="The request is malformed.")
-server_error = Failed.as_view(problem="The server failed; try again later.")
+not_found = ErrorView.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
+bad_request = ErrorView.as_view(status=400, problem="The request is malformed.")
+server_error = ErrorView.as_view(problem="The server failed; try again later.")

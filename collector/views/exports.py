@@ -1,73 +1,78 @@
-"""The numbers, for machines. Each answer is made once for a state of the numbers."""
+"""The statistics and the history for machines. Each answer is computed once for a snapshot."""
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
-from collector.numbers import filters, history, memo, snapshot, stats
+from collector.numbers import filters, history, stats
+from collector.numbers.memo import once
+from collector.numbers.snapshot import Snapshot, current
 from collector.views import metrics
-from collector.views.endpoint import Endpoint, Tagged, unless_known, with_length, with_tag
+from collector.views.endpoint import Endpoint, conditional, etag_of
 
-REMEMBERED = 256  # characters of a query; a page repeats it in every link
+MAX_QUERY = 256  # characters of a query whose answer is remembered
 
 
-class Numbers(Endpoint):
-    """A view of a snapshot: its body depends on nothing but that and the query."""
+class SnapshotView(Endpoint):
+    """A view whose body depends only on a snapshot and on the query."""
 
     content_type = "application/json"
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        taken = snapshot.current()
-        body, etag = self.once(taken, lambda: with_tag(self.body(taken)))
-        return unless_known(request, HttpResponse(body, self.content_type), etag)
+        body, etag = self.body_and_etag(current())
+        return conditional(request, body, self.content_type, etag)
 
-    def once(self, taken: snapshot.Snapshot, make: Callable[[], Tagged]) -> Tagged:
-        """What `make` returns, made once for what the answer depends on."""
+    def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        """Return the body and its ETag, computed once for this snapshot and query."""
         query = self.request.META["QUERY_STRING"]
-        if len(query) > REMEMBERED:
-            return make()
-        return memo.once(taken, (type(self), query), make)
+        if len(query) > MAX_QUERY:
+            return self.compute(snapshot)
+        return once(snapshot, (type(self), query), lambda: self.compute(snapshot))
 
-    def body(self, taken: snapshot.Snapshot) -> bytes:
-        """The answer to this request; raises Refusal."""
-        return msgspec.json.encode(self.content(taken))
+    def compute(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        """Compute the body and its ETag. Raises Refusal."""
+        body = self.body(snapshot)
+        return body, etag_of(body)
 
-    def content(self, taken: snapshot.Snapshot) -> Any:
-        """What is told, for a view whose body is JSON."""
+    def body(self, snapshot: Snapshot) -> bytes:
+        """Return the answer to this request. Raises Refusal."""
+        return msgspec.json.encode(self.content(snapshot))
+
+    def content(self, snapshot: Snapshot) -> Any:
+        """Return what to answer as JSON."""
         raise NotImplementedError
 
 
-class Stats(Numbers):
-    """The statistics; filters narrow them."""
+class Stats(SnapshotView):
+    """The statistics, of all instances or of those that the filters match."""
 
-    def content(self, taken: snapshot.Snapshot) -> Any:
-        return stats.statistics(taken, filters.parse(dict(self.request.GET.lists())))
-
-
-class History(Numbers):
-    """The days that are over; neither a report nor the query changes anything in them."""
-
-    def once(self, taken: snapshot.Snapshot, make: Callable[[], Tagged]) -> Tagged:
-        return memo.once(taken.history, (type(self),), make)
-
-    def content(self, taken: snapshot.Snapshot) -> Any:
-        return history.history(taken.history, taken.since)
+    def content(self, snapshot: Snapshot) -> Any:
+        return stats.statistics(snapshot, filters.parse(dict(self.request.GET.lists())))
 
 
-class Metrics(Endpoint):
-    """The numbers and the process, for Prometheus."""
+class History(SnapshotView):
+    """The past days, which change neither with a report nor with the query."""
 
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return with_length(HttpResponse(metrics.text(snapshot.current()), metrics.CONTENT_TYPE))
+    def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        return once(snapshot.history, (type(self),), lambda: self.compute(snapshot))
+
+    def content(self, snapshot: Snapshot) -> Any:
+        return history.history(snapshot.history, snapshot.since)
 
 
 class HistoryCsv(History):
-    """The same as a table."""
+    """The past days as CSV."""
 
     content_type = "text/csv"
 
-    def body(self, taken: snapshot.Snapshot) -> bytes:
-        return history.to_csv(history.history(taken.history, taken.since)).encode()
+    def body(self, snapshot: Snapshot) -> bytes:
+        return history.to_csv(self.content(snapshot)).encode()
+
+
+class Metrics(Endpoint):
+    """The statistics and the state of the process, for Prometheus."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return HttpResponse(metrics.exposition(current()), metrics.CONTENT_TYPE)

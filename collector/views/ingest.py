@@ -1,44 +1,59 @@
-"""What installations send: a report, or the wish to be forgotten."""
+"""What instances send: a report, or the request to forget it."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 from django.http import HttpRequest, HttpResponse
 
 from collector.cache import TooManyValues, records
-from collector.numbers.answers import Receipt
+from collector.numbers.breakdowns import described, struct
+from collector.numbers.history import Moment
 from collector.numbers.moments import iso
-from collector.reports import parsing as reports
+from collector.reports.fields import COUNTED
+from collector.reports.parsing import parse, parse_forget
 from collector.views import metrics
-from collector.views.endpoint import Endpoint, answer, json_body
+from collector.views.endpoint import Endpoint, answer, read_json
+
+# The table of fields decides the members of these types, which mypy cannot know.
+Kept: Any = TypedDict("Kept", dict.fromkeys(COUNTED, str | None))  # type: ignore[misc]
+Kept.__doc__ = "What is kept of a report."
+Receipt = struct(
+    "Receipt",
+    "The answer to a report.",
+    [
+        (
+            "stored",
+            described(Kept | None, "What is kept of the report; null if its detail did not fit."),
+        ),
+        ("forgotten_at", described(Moment | None, "When the report is forgotten.")),
+    ],
+)
 
 
 class Ingest(Endpoint):
-    """Takes a report; the answer is its receipt."""
+    """Accepts a report, and answers with a receipt."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().dispatch(request, *args, **kwargs)
         if request.method == "POST":
-            metrics.count(response.status_code)
+            metrics.count_report(response.status_code)
         return response
 
-    dispatch.csrf_exempt = True  # type: ignore[attr-defined]  # see Endpoint
-
     def post(self, request: HttpRequest) -> HttpResponse:
-        report = reports.parse(json_body(request))
+        report = parse(read_json(request))
         stored: dict[str, str | None] | None = report.version
         try:
-            forgotten_at = records().put(report.id, stored)
+            expiry = records().put(report.id, stored)
         except TooManyValues:
             stored = None
-            forgotten_at = records().put(report.id, stored)
-        return answer(Receipt(stored, forgotten_at and iso(forgotten_at)), 201)
+            expiry = records().put(report.id, stored)
+        return answer(Receipt(stored, expiry and iso(expiry)), 201)
 
 
 class Forget(Endpoint):
-    """Erases the installation whose id is sent; the answer is the same if it was never here."""
+    """Erases the report of the instance whose id is sent, and answers alike if there is none."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        records().delete(reports.parse_forget(json_body(request)))
+        records().delete(parse_forget(read_json(request)))
         response = HttpResponse(status=204)
         del response["Content-Type"]  # there is no content
         return response

@@ -1,4 +1,4 @@
-"""The frame that every page shares: title, description, navigation, footer."""
+"""The layout that every page shares: title, description, navigation, footer."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from collector import __version__
 from collector.conf import conf
 from collector.fingerprint import fingerprint
 
-# The name of the path, the short one, and the label.
+# The name of the path, the name of the page, and the label.
 NAVIGATION = [
     (f"collector-{name}", name, label)
     for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("api", "API"))
 ]
 DESCRIPTION = (
-    "How many installations of {project} there are and what they run: what is counted, what is "
-    "kept, and for how long."
+    "How many instances of {project} there are and what they run: what is counted, what is kept, "
+    "and for how long."
 )
 
 
-def framed(template: str, title: str, here: str = "", **context: Any) -> str:
-    """A page; `here` is the name of its path in the navigation."""
+def render_page(template: str, title: str, name: str = "", **context: Any) -> str:
+    """Return a page as HTML; `name` is its name in the navigation."""
     return render_to_string(
         f"collector/{template}.html",
         {
@@ -31,7 +31,7 @@ def framed(template: str, title: str, here: str = "", **context: Any) -> str:
             "revision": conf.revision,
             "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
-            "here": here,
+            "page": name,
             "kind": template,
             **context,
         },

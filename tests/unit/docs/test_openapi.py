@@ -6,12 +6,15 @@ import pytest
 from django.urls import resolve, reverse
 
 from collector.docs import openapi
-from collector.numbers.answers import BadgeDescription, Health, Problem, Receipt, Status
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Body, Forget
 from collector.urls import urlpatterns
+from collector.views.badges import BadgeDescription
+from collector.views.endpoint import Problem
+from collector.views.health import Health, Status
+from collector.views.ingest import Receipt
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NAMES = [pattern.name for pattern in urlpatterns if pattern.name]

@@ -38,14 +38,14 @@ def drawn(response):
     return texts
 
 
-def test_the_redirect_is_the_reference_s(warm, client, report):
+def test_the_badge_redirects_to_the_url_of_the_replaced_service(warm, client, report):
     report()
     response = client.get("/badge")
     assert response.status_code == 302
     assert response["Location"] == "https://img.shields.io/badge/instances-1-blue"
 
 
-def test_the_description_has_exactly_these_keys(warm, client, report):
+def test_the_badge_is_described_with_exactly_the_keys_of_shields(warm, client, report):
     report()
     assert client.get("/badge.json").json() == {
         "schemaVersion": 1,
@@ -56,23 +56,23 @@ def test_the_description_has_exactly_these_keys(warm, client, report):
     }
 
 
-def test_the_picture_says_the_same(warm, client, report):
+def test_the_drawn_badge_shows_the_number_of_instances(warm, client, report):
     report()
     assert drawn(client.get("/badge.svg")) == ["instances", "1"]
 
 
-def test_zero_is_a_number(warm, client):
+def test_a_badge_of_no_instances_shows_0(warm, client):
     assert drawn(client.get("/badge.svg")) == ["instances", "0"]
 
 
-def test_while_warming_up_two_of_them_say_so(clock, client, report):
+def test_a_badge_drawn_here_says_that_the_server_is_warming_up(clock, client, report):
     report()
     assert client.get("/badge.json").json()["message"] == "1, warming up"
     assert drawn(client.get("/badge.svg")) == ["instances", "1, warming up"]
     assert client.get("/badge")["Location"].endswith("/instances-1-blue")
 
 
-def test_label_color_and_filters_are_in_the_query(warm, client, report):
+def test_the_query_sets_the_label_the_color_and_filters_of_a_badge(warm, client, report):
     report(arch="arm")
     report(arch="x86_64")
     query = "?label=on+32-bit_ARM&color=ff8800&family=32-bit+ARM"
@@ -87,14 +87,14 @@ def test_label_color_and_filters_are_in_the_query(warm, client, report):
 
 
 @pytest.mark.parametrize("color", ["", "pinkish", "red;x", "12345", "#12", 'url("x")', "12g"])
-def test_a_color_that_is_none_is_the_default(client, color):
+def test_an_invalid_color_is_replaced_by_the_default(client, color):
     assert client.get("/badge.json", {"color": color}).json()["color"] == "blue"
 
 
 @pytest.mark.parametrize("path", SURFACES)
 @pytest.mark.parametrize("name", ["label", "color", "app", "family", "other"])
 @pytest.mark.parametrize("value", HOSTILE)
-def test_hostile_values_are_harmless(client, path, name, value):
+def test_hostile_values_do_not_break_a_badge(client, path, name, value):
     response = client.get(path, {name: value})
     assert response.status_code in (200, 302)
     assert "script>" not in response.content.decode() or path == "/badge.json"
@@ -107,17 +107,17 @@ def test_hostile_values_are_harmless(client, path, name, value):
 
 @pytest.mark.parametrize("path", SURFACES)
 @pytest.mark.parametrize("query", ["app=x&" * 21, "a&" * 1100])
-def test_too_many_filters_or_parameters_are_no_error(client, path, query):
+def test_a_badge_is_no_error_with_too_many_filters_or_parameters(client, path, query):
     assert client.get(f"{path}?{query}").status_code in (200, 302)
 
 
 @pytest.mark.parametrize("path", SURFACES[1:])
-def test_a_known_badge_is_not_sent_again(client, path):
+def test_a_badge_that_the_client_has_is_not_sent_again(client, path):
     etag = client.get(path)["ETag"]
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
 
 
-def test_what_is_not_told_is_not_on_a_badge(warm, settings, client, report):
+def test_a_badge_does_not_count_what_is_not_listed(warm, settings, client, report):
     report(image="ghcr.io/company/secret")
     settings.HEADCOUNT_MIN_GROUP = 2
     for query in ("?image=ghcr.io/company/secret", "?repository=company*"):

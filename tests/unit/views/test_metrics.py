@@ -22,7 +22,7 @@ def scrape(client):
     return fetch
 
 
-def test_it_works(clock, scrape, report):
+def test_metrics_have_the_statistics_and_the_limits(clock, scrape, report):
     report(app="v1.0", image="x.io/a/b", arch="arm")
     report(app="1.0.0", image="a/b", arch="x86_64")
     read = scrape()
@@ -54,13 +54,13 @@ def test_it_works(clock, scrape, report):
         ),
     ],
 )
-def test_what_arrives_is_counted_by_its_outcome(scrape, post, body, content_type, outcome):
+def test_reports_are_counted_by_outcome(scrape, post, body, content_type, outcome):
     before = scrape()["headcount_reports_total", outcome]
     post(body if isinstance(body, bytes) else body.encode(), content_type=content_type)
     assert scrape()["headcount_reports_total", outcome] == before + 1
 
 
-def test_a_visit_is_no_report(scrape, client):
+def test_a_visit_does_not_count_as_a_report(scrape, client):
     before = scrape()
     client.get("/")
     after = scrape()
@@ -70,11 +70,11 @@ def test_a_visit_is_no_report(scrape, client):
         )
 
 
-def test_the_process_is_measured(scrape):
+def test_metrics_have_the_memory_of_the_process(scrape):
     assert scrape()["process_resident_memory_bytes",] > 1e6
 
 
-def test_what_is_not_told_by_name_is_not_told_here(scrape, settings, report):
+def test_metrics_do_not_reveal_rare_and_hidden_names(scrape, settings, report):
     report(app="1.0", image="secret/x")
     settings.HEADCOUNT_MIN_GROUP = 2
     settings.HEADCOUNT_HIDE = {"image": "secret"}
@@ -82,6 +82,6 @@ def test_what_is_not_told_by_name_is_not_told_here(scrape, settings, report):
     assert not names & {"1.0.0", "secret/x", "64-bit x86"}
 
 
-def test_hostile_names_are_escaped(scrape, report):
+def test_metrics_escape_hostile_names(scrape, report):
     report(image='a"b\\c} 1')
     assert scrape()["headcount_repository_instances", 'a"b\\c} 1'] == 1

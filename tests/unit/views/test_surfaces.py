@@ -1,4 +1,4 @@
-"""What holds for every surface, found by itself: whatever has a URL is asked."""
+"""Tests what every surface must do, on each path that has a name in urls.py."""
 
 import csv
 import re
@@ -34,25 +34,25 @@ def body(client, name, query=""):
     return response.content.decode() + response.headers.get("Location", "")
 
 
-def test_there_are_surfaces():
+def test_the_surfaces_are_found():
     assert {"stats", "history", "badge-svg", "metrics", "docs"} <= set(SURFACES)
 
 
 @pytest.mark.usefixtures("_a_fleet_with_secrets")
 @pytest.mark.parametrize("name", SURFACES)
-def test_none_tells_a_small_or_hidden_name(client, name):
-    told = body(client, name)
+def test_no_surface_reveals_a_rare_or_hidden_name(client, name):
+    answer = body(client, name)
     if name == "docs":  # which names the families in its own words, and nothing of the fleet
-        told = re.sub("(32|64)-bit.ARM", "", told)
-    assert not [secret for secret in SECRETS if secret in told]
+        answer = re.sub("(32|64)-bit.ARM", "", answer)
+    assert not [secret for secret in SECRETS if secret in answer]
 
 
 @pytest.mark.usefixtures("_a_fleet_with_secrets")
 @pytest.mark.parametrize("name", SURFACES)
 @pytest.mark.parametrize("dimension", ALL.values(), ids=ALL)
 @pytest.mark.parametrize("version", [HIDDEN, RARE], ids=["hidden", "rare"])
-def test_none_tells_it_to_a_filter(client, name, dimension, version):
-    known = dimension.of(version)
+def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name, dimension, version):
+    known = dimension.name_of(version)
     asked = (known, known[:-1] + "*", "never-reported")
     queries = ["?" + urlencode({dimension.name: value}) for value in asked]
     assert len({without(asked, body(client, name, query)) for query in queries}) == 1
@@ -65,7 +65,7 @@ def without(asked, answer):
     return re.sub(r"\b(process|python)_.*", "", answer)
 
 
-def test_the_same_moment_has_the_same_figures_everywhere(clock, client, report):
+def test_all_surfaces_show_the_same_numbers_at_the_same_moment(clock, client, report):
     for number in range(3):
         report(app=f"v1.{number}.0", arch="arm")
     id = report(app="1.0.0", image=None, arch="x86_64")
@@ -103,7 +103,7 @@ def test_the_same_moment_has_the_same_figures_everywhere(clock, client, report):
 
 
 @pytest.mark.parametrize("name", SURFACES)
-def test_each_that_a_machine_reads_may_be_read_by_any_page(client, name):
+def test_any_site_may_read_what_machines_read(client, name):
     response = client.get(reverse(f"collector-{name}"))
     machine = name.startswith(("stats", "history", "badge", "openapi"))
     assert ("Access-Control-Allow-Origin" in response.headers) == machine

@@ -49,12 +49,12 @@ def test_a_report_is_answered_with_its_receipt(clock, post):
     }
 
 
-def test_a_report_may_come_to_the_double_slash(post, stats):
+def test_a_report_may_be_sent_to_a_double_slash(post, stats):
     assert post(SENT, "//").status_code == 201
     assert stats()["instances"] == 1
 
 
-def test_the_numbers_come_in_the_reference_s_order(report, stats):
+def test_stats_has_its_keys_in_the_order_of_the_replaced_service(report, stats):
     report()
     assert list(stats()) == [
         "instances",
@@ -71,13 +71,13 @@ def test_the_numbers_come_in_the_reference_s_order(report, stats):
     ]
 
 
-def test_the_numbers_are_the_same_at_each_of_their_paths(client, report):
+def test_stats_answers_the_same_at_each_of_its_paths(client, report):
     report()
     bodies = {client.get(path).content for path in ("/stats", "/stats/", "/stats.json")}
     assert len(bodies) == 1
 
 
-def test_the_numbers_follow_the_filters(report, stats):
+def test_stats_counts_what_the_filters_match(report, stats):
     report(app="1", arch="arm")
     report(app="2", arch="arm")
     report(app="1", arch="x86")
@@ -87,24 +87,24 @@ def test_the_numbers_follow_the_filters(report, stats):
     assert stats("?app=nothing") == stats("?app=*&arch=nothing")
 
 
-def test_other_parameters_are_ignored(report, stats):
+def test_stats_ignores_other_parameters(report, stats):
     report()
     assert stats("?utm_source=x&_=1")["instances"] == 1
 
 
-def test_too_many_filters_are_refused(client):
+def test_stats_refuses_too_many_values_of_a_filter(client):
     response = client.get("/stats?" + "app=x&" * 21)
     assert (response.status_code, response.json()["field"]) == (400, "app")
     assert response["Access-Control-Allow-Origin"] == "*"
 
 
-def test_too_many_parameters_are_refused(client):
+def test_stats_refuses_too_many_parameters(client):
     response = client.get("/stats?" + "x&" * 1100)
     assert response.status_code == 400
     assert "error" in response.json()
 
 
-def test_known_numbers_are_not_sent_again(client, report):
+def test_stats_that_the_client_has_are_not_sent_again(client, report):
     report()
     etag = client.get("/stats")["ETag"]
     for tag in (etag, f"W/{etag}", f'"other", {etag}', "*"):
@@ -116,19 +116,19 @@ def test_known_numbers_are_not_sent_again(client, report):
     assert client.get("/stats", headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_the_numbers_of_a_day_are_not_the_next_day_s(clock, client, report):
+def test_stats_are_sent_again_on_the_next_day(clock, client, report):
     report()
     etag = client.get("/stats")["ETag"]
     clock.shift(timedelta(days=1))
     assert client.get("/stats", headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_any_page_may_read_the_numbers(client):
+def test_any_site_may_read_stats(client):
     assert client.get("/stats")["Access-Control-Allow-Origin"] == "*"
 
 
 @pytest.mark.parametrize("id", [ID, ID.upper(), str(UUID(int=0))])
-def test_forgetting_is_answered_alike_for_known_and_unknown(post, stats, id):
+def test_forget_answers_the_same_for_a_known_and_an_unknown_id(post, stats, id):
     post(SENT)
     response = post({"id": id}, "/forget")
     assert (response.status_code, response.content) == (204, b"")
@@ -136,36 +136,36 @@ def test_forgetting_is_answered_alike_for_known_and_unknown(post, stats, id):
 
 
 @pytest.mark.parametrize("body", [{}, {"id": 1}, {"id": "x"}, [], b"", b"{"])
-def test_forgetting_has_the_same_rules(post, body):
+def test_forget_refuses_what_a_report_would_be_refused_for(post, body):
     response = post(body, "/forget")
     assert response.status_code == 400
     assert post(body, "/forget", "text/plain").status_code == 415
 
 
-def test_a_browser_is_sent_to_the_docs(client, settings):
+def test_a_browser_is_redirected_to_the_docs_served_here(client, settings):
     response = client.get("/")
     assert (response.status_code, response["Location"]) == (302, "/docs")
     assert response["Content-Type"].startswith("text/html")
     assert '<a href="/docs">' in response.content.decode()
 
 
-def test_or_to_where_the_docs_are(client, settings):
+def test_a_browser_is_redirected_to_the_docs_url_if_there_is_one(client, settings):
     settings.HEADCOUNT_DOCS_URL = "https://manyfold.app/sysadmin/tracking.html"
     assert client.get("/")["Location"] == "https://manyfold.app/sysadmin/tracking.html"
 
 
-def test_the_docs_are_a_page(client):
+def test_the_docs_are_an_html_page(client):
     response = client.get("/docs")
     assert response.status_code == 200
     assert "<h1" in response.content.decode()
 
 
-def test_it_is_alive_and_ready(client):
+def test_a_working_server_is_alive_and_ready(client):
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 200
 
 
-def test_while_the_store_is_away(client, post):
+def test_an_unavailable_store_makes_503_and_leaves_docs_and_badges(client, post):
     with (
         patch.object(type(records()), "put", side_effect=Unavailable),
         patch.object(type(records()), "delete", side_effect=Unavailable),
@@ -187,7 +187,7 @@ def test_while_the_store_is_away(client, post):
     assert all(response["Retry-After"] == "60" for response in away)
 
 
-def test_a_full_server_goes_on_with_those_it_knows(clock, settings, report, post, stats):
+def test_a_full_server_accepts_only_instances_that_it_knows(clock, settings, report, post, stats):
     settings.CACHES = limited(MAX_ENTRIES=1)
     known = report(app="1")
     refused = post(SENT)
@@ -197,7 +197,7 @@ def test_a_full_server_goes_on_with_those_it_knows(clock, settings, report, post
     assert stats()["versions"] == {"2": 1}
 
 
-def test_a_version_too_many_counts_without_detail(settings, report, post, stats):
+def test_a_version_beyond_the_limit_counts_without_its_detail(settings, report, post, stats):
     settings.CACHES = limited(MAX_VALUES=1)
     report(app="1")
     response = post(SENT)
@@ -220,12 +220,12 @@ def test_a_version_too_many_counts_without_detail(settings, report, post, stats)
         ("application/jsonp", 415),
     ],
 )
-def test_only_json_is_taken(post, stats, content_type, status):
+def test_only_json_is_accepted(post, stats, content_type, status):
     assert post(SENT, content_type=content_type).status_code == status
     assert stats()["instances"] == (status == 201)
 
 
-def test_a_body_has_a_limit(post, stats):
+def test_a_body_over_the_limit_is_refused(post, stats):
     sent = json.dumps(SENT).encode()
     assert post(sent.ljust(MAX_BODY)).status_code == 201
     refused = post(sent.ljust(MAX_BODY + 1))
@@ -234,12 +234,12 @@ def test_a_body_has_a_limit(post, stats):
 
 
 @pytest.mark.parametrize("length", [None, "", "-1", "x"])
-def test_a_body_says_how_long_it_is(client, length):
+def test_a_body_without_a_content_length_is_refused(client, length):
     response = client.post("/", SENT, "application/json", CONTENT_LENGTH=length or "")
     assert response.status_code == 411
 
 
-def test_a_body_that_does_not_come_is_given_up(post, stats):
+def test_a_body_that_does_not_arrive_is_answered_with_408(post, stats):
     with patch("django.http.HttpRequest.read", side_effect=TimeoutError):
         response = post(SENT)
     assert response.status_code == 408
@@ -248,7 +248,7 @@ def test_a_body_that_does_not_come_is_given_up(post, stats):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
-def test_a_method_that_is_not_allowed_says_which_are(client, path, method):
+def test_the_refusal_of_a_method_names_those_that_are_allowed(client, path, method):
     response = client.generic(method, path)
     assert response.status_code == 405
     assert response["Allow"] in response.json()["error"]
@@ -257,7 +257,7 @@ def test_a_method_that_is_not_allowed_says_which_are(client, path, method):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_options_are_told(client, path):
+def test_options_lists_the_methods(client, path):
     response = client.options(path)
     assert response.status_code == 200
     assert "OPTIONS" in response["Allow"]
@@ -282,20 +282,20 @@ def test_an_unknown_path_is_refused_as_json(client, method):
     assert response["Content-Type"] == "application/json"
 
 
-def test_an_error_of_ours_is_refused_as_json(client):
+def test_a_failure_of_the_server_is_answered_as_json(client):
     client.raise_request_exception = False
-    with patch("collector.numbers.stats.numbers", side_effect=ZeroDivisionError):
+    with patch("collector.numbers.stats.statistics", side_effect=ZeroDivisionError):
         response = client.get("/stats")
     assert response.status_code == 500
     assert "error" in response.json()
 
 
 @pytest.mark.parametrize("path", ["/stats", "/"])
-def test_no_host_is_refused(client, path):
+def test_every_host_header_is_accepted(client, path):
     assert client.get(path, headers={"Host": "a_container:8000"}).status_code < 400
 
 
-def test_a_request_is_gone_with_its_answer_and_waits_for_no_collector():
+def test_a_request_is_freed_with_its_answer_without_garbage_collection():
     gc.collect()
     gc.disable()
     try:
@@ -323,7 +323,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
 @pytest.mark.parametrize(
     ("path", "status"), [("/nowhere", 404), ("/stats?" + "app=1&" * 21, 400), ("/forget", 405)]
 )
-def test_a_browser_gets_a_refusal_as_a_page(client, path, status):
+def test_a_refusal_is_a_page_for_a_browser(client, path, status):
     response = client.get(path, headers=BROWSER)
     assert response.status_code == status
     assert response["Content-Type"] == "text/html"
@@ -331,14 +331,52 @@ def test_a_browser_gets_a_refusal_as_a_page(client, path, status):
     assert client.get(path).json()["error"].split(";")[0] in response.content.decode()
 
 
-def test_a_browser_gets_a_failure_as_a_page(client):
+def test_a_failure_is_a_page_for_a_browser(client):
     client.raise_request_exception = False
-    with patch("collector.numbers.stats.snapshot", side_effect=RuntimeError):
+    with patch("collector.views.exports.current", side_effect=RuntimeError):
         response = client.get("/dashboard", headers=BROWSER)
         assert client.get("/dashboard").json()["error"] == "The server failed; try again later."
     assert response.status_code == 500
     assert "The server failed; try again later." in response.content.decode()
 
 
-def test_a_page_of_a_refusal_does_not_say_what_was_asked_for(client):
+def test_the_page_of_a_refusal_does_not_repeat_the_path(client):
     assert ID not in client.get(f"/{ID}", headers=BROWSER).content.decode()
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "0" * 5000, str(10**400)])
+def test_a_content_length_of_thousands_of_digits_is_too_large(client, length):
+    response = client.post("/", SENT, "application/json", CONTENT_LENGTH=length)
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "collector.numbers.history.summarize",
+        "collector.views.charts.line",
+        "collector.views.dashboard.page_context",
+        "collector.numbers.stats.folded_breakdowns",
+    ],
+)
+def test_a_report_is_accepted_though_a_summary_a_chart_or_a_page_fails(
+    clock, client, post, report, failing
+):
+    client.raise_request_exception = False
+    report()
+    clock.shift(timedelta(days=1))
+    with patch(failing, side_effect=ZeroDivisionError):
+        assert client.get("/dashboard").status_code == 500
+        assert post(SENT).status_code == 201
+    assert client.get("/dashboard").status_code == 200
+
+
+def test_stats_a_filter_for_everything_and_the_badge_agree(client, report):
+    for number in range(3):
+        report(app=f"1.{number}.0")
+        counts = [client.get(path).json()["instances"] for path in ("/stats", "/stats?app=*")]
+        assert [*counts, client.get("/badge.json?app=*").json()["message"].split(",")[0]] == [
+            number + 1,
+            number + 1,
+            str(number + 1),
+        ]
