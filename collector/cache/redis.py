@@ -169,8 +169,8 @@ class RedisCache(TallyCache):
     def free_expired(self) -> None:
         """Close the period that is over, and check the server's configuration.
 
-        The server itself drops expired keys. This process drops the values that it knows, since some
-        of them may have been forgotten meanwhile.
+        The server itself drops expired keys. This process drops the values that it knows: some may
+        have been forgotten meanwhile.
         """
         self._known = Known()
         self._client().check()
