@@ -11,7 +11,7 @@ def fail(*quoted):
     raise ValueError(*quoted)
 
 
-stats.numbers = fail
+stats.statistics = fail
 
 
 def application(environ, start_response):
