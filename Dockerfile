@@ -1,5 +1,5 @@
-# Headcount as an image: built in one stage, run in another that has neither pip's cache nor a
-# compiler. It needs no shell, no root and no place to write.
+# Headcount's image: one stage builds it, and another, without pip's cache, runs it. The server needs
+# no shell, no root user and no writable folder.
 FROM python:3.13-slim AS build
 WORKDIR /app
 COPY pyproject.toml requirements.txt README.md LICENSE ./

@@ -1,6 +1,6 @@
-"""How the server is run: `gunicorn tracking_site.wsgi` finds this file itself.
+"""gunicorn's configuration. `gunicorn tracking_site.wsgi` finds this file by itself.
 
-Facts here are of gunicorn 27 with gevent 26; check them again when a version changes.
+The facts below apply to gunicorn 27 with gevent 26; verify them when a version changes.
 """
 
 import gc
@@ -18,215 +18,223 @@ import gevent
 from gunicorn.errors import AppImportError, HaltServer
 
 from collector.conf import CONNECTIONS
-from tracking_site.logs import DiscreetLogger, note_failure, tell_untold
+from tracking_site import housekeeping
+from tracking_site.logs import RedactingLogger, log_failure
 
-# gevent inspects every live object when it patches the standard library, and so makes Django's lazy
-# settings load, which need this.
+# gevent inspects every live object when it patches the standard library, which makes Django load
+# its lazy settings. They need this variable.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
 
-BODY_DEADLINE = 10  # seconds for a whole body
-BODY_ROOM = 16_384  # bytes read of a body that is refused; four times the largest report
-SEND_DEADLINE = 15  # seconds for a client to take what it is sent; more than any other deadline
-HOUSEKEEPING = 60  # seconds between two looks for what has expired, or was not told
+BODY_DEADLINE = 10  # seconds for a whole body to arrive
+BODY_ROOM = 16_384  # bytes to read of a refused body: four times the largest report
+SEND_DEADLINE = 15  # seconds for a client to accept a response; longer than any other deadline
 
-# Threads are stalled by a few dozen silent connections; gevent does not notice thousands.
+# A few dozen silent connections stall a threaded worker. gevent handles thousands.
 worker_class = "gevent"
-# With gevent this is the time a request's head may take, and how long an idle connection stays.
+# With gevent, this limits how long a request's head may take and how long a connection may idle.
 keepalive = 10
-# Each connection is a file; use what the system allows, within reason.
+# Each connection is an open file. Raise the soft limit to what the system allows, within reason.
 _, _hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
 _files = 65_536 if _hard_limit == resource.RLIM_INFINITY else min(_hard_limit, 65_536)
 resource.setrlimit(resource.RLIMIT_NOFILE, (_files, _hard_limit))
 worker_connections = max(min(_files - 100, CONNECTIONS), 1)
 backlog = 4096
 
-# No header of a proxy is believed, not even from this machine: nothing here needs the client's
-# address or scheme, and a SCRIPT_NAME that does not fit the path would be answered with a 500.
+# Trust no header from a proxy, not even on this machine: nothing here needs the client's address
+# or scheme, and a SCRIPT_NAME that does not match the path would cause a 500.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 
-# What a head may take: 48 kB, which become CONNECTION_BYTES. A browser behind two proxies sends
-# some thirty fields.
+# A head may be 57 kB long, for which a connection needs CONNECTION_BYTES of memory. A browser
+# behind two proxies sends about thirty fields.
 limit_request_line = 8190
 limit_request_fields = 32
 limit_request_field_size = 1536
 
-# Asked to end, wait for those who are being answered and no longer.
+# At shutdown, wait only for responses that are being sent.
 graceful_timeout = SEND_DEADLINE
 
-# A restarted worker has forgotten everything: no timeout ends it and no count recycles it.
+# A restarted worker has lost all reports, so no timeout and no number of requests restarts it.
 timeout = 0
 max_requests = 0
-# No line quotes a request; no crash leaves the memory on disk.
-logger_class = "tracking_site.logs.DiscreetLogger"
+# No log line quotes a request, and no crash writes the memory to disk.
+logger_class = "tracking_site.logs.RedactingLogger"
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-# Nothing on disk: the heartbeat's file is in memory, and there is no control socket.
-worker_tmp_dir = "/dev/shm"  # noqa: S108  gunicorn makes the name unguessable
+# Nothing is on disk: the heartbeat file is in memory, and there is no control socket.
+worker_tmp_dir = "/dev/shm"  # noqa: S108  gunicorn generates an unpredictable name
 control_socket_disable = True
+
+# The memory ceiling depends on these limits.
+LIMITS = {
+    "worker_connections": worker_connections,
+    "limit_request_line": limit_request_line,
+    "limit_request_fields": limit_request_fields,
+    "limit_request_field_size": limit_request_field_size,
+}
+ONE_PROCESS = (
+    "The reports are in the memory of one process, and each process would count only its own. Use "
+    "one worker, which serves thousands of connections, or set REDIS_URL."
+)
 
 
 def refusal(cfg):
-    """The sentence that refuses a configuration which would break a promise; None: it is fine."""
-    if cfg.workers < 1 or (cfg.workers > 1 and not shared()):
-        return f"{cfg.workers} workers are refused: {ONE_PROCESS}"
-    if (cfg.max_requests or cfg.timeout or cfg.reload) and not shared():
-        return (
-            "max_requests, timeout and reload are refused: a new worker has forgotten everything."
-        )
-    if cfg.worker_class_str != worker_class or cfg.keepalive < 1:
-        return (
-            "Any worker_class but gevent, and keepalive 0, are refused: slow clients would stall."
-        )
-    if cfg.worker_tmp_dir != worker_tmp_dir or cfg.pidfile:
-        return "worker_tmp_dir and pidfile are refused: nothing is written to disk."
-    if {cfg.errorlog, cfg.accesslog} - {"-", None}:
-        return "Log files are refused: nothing is written to disk. Lines go to standard output."
-    if not issubclass(cfg.logger_class, DiscreetLogger):
-        return "Any other logger_class is refused: it would print who asked, and for what."
-    return None
+    """Return a sentence that refuses a configuration which breaks a promise, or None."""
+    for name, limit in LIMITS.items():
+        if not 0 < getattr(cfg, name) <= limit:  # to gunicorn, 0 means no limit
+            return f"{name} must be between 1 and {limit}: the memory ceiling depends on it."
+    forgetful = cfg.max_requests or cfg.timeout or cfg.reload
+    log_targets = cfg.syslog or cfg.logconfig or cfg.logconfig_dict or cfg.logconfig_json
+    refusals = [
+        (
+            cfg.workers < 1 or (cfg.workers > 1 and not has_store()),
+            f"{cfg.workers} workers are refused. {ONE_PROCESS}",
+        ),
+        (
+            forgetful and not has_store(),
+            "max_requests, timeout and reload are refused: a new worker has lost all reports.",
+        ),
+        (
+            cfg.worker_class_str != "gevent" or cfg.keepalive < 1,
+            "Another worker_class and keepalive 0 are refused: slow clients would stall others.",
+        ),
+        (
+            cfg.worker_tmp_dir != "/dev/shm" or cfg.pidfile,  # noqa: S108  see above
+            "worker_tmp_dir and pidfile are refused: nothing may be written to disk.",
+        ),
+        (
+            log_targets or {cfg.errorlog, cfg.accesslog} - {"-", None},
+            "Log files, log configurations and syslog are refused: lines go to standard output.",
+        ),
+        (
+            not issubclass(cfg.logger_class, RedactingLogger),
+            "Another logger_class is refused: its lines would quote requests.",
+        ),
+    ]
+    return next((sentence for is_refused, sentence in refusals if is_refused), None)
 
 
-def shared():
-    """Whether a store keeps the reports, and not the process."""
+def has_store():
+    """Return whether the reports are in a store, and not in the memory of the process."""
     from tracking_site.settings import ENV
 
     return bool(ENV.redis_url)
 
 
-ONE_PROCESS = (
-    "reports are kept in the memory of one process, and each process would count its own. "
-    "Use one worker, which serves thousands of connections, or set REDIS_URL."
-)
-
-
 def on_starting(server):
-    """Refuse a start that would break a promise; gunicorn prints the sentence and exits."""
+    """Abort a startup that would break a promise. gunicorn prints the error message and exits."""
     from django.core.exceptions import ImproperlyConfigured
 
     try:
-        from tracking_site import settings  # reading the environment validates it
+        from tracking_site import settings  # importing the module validates the environment
     except ImproperlyConfigured as error:
         raise RuntimeError(error) from error
     if settings.STATIC_ROOT and not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
         raise RuntimeError(
-            f"STATIC_ROOT is {settings.STATIC_ROOT!r}, where nothing was collected: "
-            "run `manage.py collectstatic`, or unset it."
+            f"STATIC_ROOT is {settings.STATIC_ROOT!r}, but that folder has no collected files. "
+            "Run `manage.py collectstatic`, or unset STATIC_ROOT."
         )
-    if server.master_pid and not shared():
-        raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused: {ONE_PROCESS}")
+    if server.master_pid and not has_store():
+        raise RuntimeError(f"A second server beside the first (SIGUSR2) is refused. {ONE_PROCESS}")
     if problem := refusal(server.cfg):
         raise RuntimeError(problem)
 
 
 def pre_fork(server, worker):
-    """Refuse also what was changed in a file before a reload (SIGHUP): the server ends."""
+    """Stop the server if its configuration file became invalid before a reload (SIGHUP)."""
     if problem := refusal(server.cfg):
         raise HaltServer(problem, 1)
 
 
 def nworkers_changed(server, new_value, old_value):
-    """Refuse a second worker while running (SIGTTIN), and go on with the first."""
-    if old_value == 1 and new_value > 1 and not shared():
-        server.log.warning("%s workers are refused: %s", new_value, ONE_PROCESS)
+    """Refuse a second worker at run time (SIGTTIN), and continue with the first."""
+    if old_value == 1 and new_value > 1 and not has_store():
+        server.log.warning("%s workers are refused. %s", new_value, ONE_PROCESS)
         server.num_workers = old_value
 
 
 def when_ready(server):
-    """Say what is served, where, and for how long it remembers."""
+    """Log what this server counts, where it listens and how long a report counts."""
     from tracking_site.settings import ENV
 
     server.log.info(
-        "Headcount counts installations of %s at %s. A report counts for %s days after its own; "
-        "a restart forgets %s.",
+        "Headcount counts instances of %s at %s. A report counts for %s days after the day on "
+        "which it arrives. %s.",
         ENV.project_name,
         ", ".join(map(str, server.LISTENERS)),
         ENV.retention_days,
-        "nothing" if shared() else "everything",
+        "A restart loses no reports" if has_store() else "A restart loses all reports",
     )
 
 
 def post_fork(server, worker):
-    """Print nothing from here on that may quote a request."""
-    worker.log.hush()
+    """Redact every line that the worker logs from now on."""
+    worker.log.redact()
 
 
 def post_worker_init(worker):
-    """Check the settings, and begin to free what expires."""
+    """Check the settings, and start housekeeping."""
     from django.core import checks
 
-    from collector.cache import records
-
-    problems = checks.run_checks(tags=["collector"])
-    if any(found.is_serious() for found in problems):
-        raise AppImportError("\n".join(map(str, problems)))
-    for found in problems:
-        logging.getLogger("collector").warning("%s", found)
-    # What was loaded by now stays for good. Unfrozen, Python's collector would walk all of it again
-    # and again, which takes 15 to 30 us of a report.
+    # The memory check must know the number of workers, also when the command line sets it.
+    os.environ["WEB_CONCURRENCY"] = str(worker.cfg.workers)
+    messages = checks.run_checks(tags=["collector"])
+    if any(message.is_serious() for message in messages):
+        raise AppImportError("\n".join(map(str, messages)))
+    for message in messages:
+        logging.getLogger("collector").warning("%s", message)
+    # The objects that exist now stay forever. Without freezing, Python's garbage collector visits
+    # all of them again and again, at a cost of 15 to 30 us per report.
     gc.collect()
     gc.freeze()
-    gevent.get_hub().print_exception = note_failure
-    gevent.spawn(keep_house, records())
+    gevent.get_hub().print_exception = log_failure
+    gevent.spawn(housekeeping.run_forever)
     gevent.spawn(end_idle_connections, worker)
 
 
-def keep_house(cache):
-    """Give memory back also on a server that nobody visits, and tell what was not told yet."""
-    from collector.cache import Unavailable
-    from collector.numbers import snapshot
-
-    while True:
-        gevent.sleep(HOUSEKEEPING)
-        with suppress(Unavailable):
-            cache.free_expired()
-            snapshot.drop_stale()
-        tell_untold()
-
-
-idle = WeakSet()  # sockets that were answered, and may bring another request or none
+idle_sockets = WeakSet()  # their last request was answered; another one may follow
 
 
 def pre_request(worker, req):
-    """Give the whole body one deadline, however it trickles in, and each answer one too."""
-    idle.discard(req.unreader.sock)
+    """Set one deadline for the whole body, however slowly it arrives, and one for the response."""
+    idle_sockets.discard(req.unreader.sock)
     req.unreader.sock.settimeout(SEND_DEADLINE)
     req.body.reader = DeadlineReader(req.body.reader)
 
 
 def post_request(worker, req, environ, resp):
-    """Remember that a connection waits for a request, and nothing of what it asked for."""
-    idle.add(req.unreader.sock)
-    urlsplit.cache_clear()  # it keeps the last 128 paths that gunicorn parsed
+    """Remember that the connection is idle, and forget what was requested."""
+    idle_sockets.add(req.unreader.sock)
+    urlsplit.cache_clear()  # it holds the last 128 paths that gunicorn parsed
 
 
 def end_idle_connections(worker):
-    """When the server is to end, wait for no one who may ask again; what was sent is answered."""
+    """When the worker stops, close the connections that wait for no response."""
     while worker.alive:
         gevent.sleep(0.2)
-    for sock in list(idle):
-        with suppress(OSError):  # it was closed meanwhile
+    for sock in list(idle_sockets):
+        with suppress(OSError):  # the client closed it in the meantime
             sock.shutdown(socket.SHUT_RD)
 
 
 class DeadlineReader:
-    """Reads a body until BODY_DEADLINE seconds after its head, and BODY_ROOM bytes of it.
+    """Reads a body for at most BODY_DEADLINE seconds after its head, and little beyond BODY_ROOM.
 
-    After that, TimeoutError: gunicorn then closes the connection. It would otherwise read all of a
-    body that was refused, and one that comes fast enough would leave nobody else a turn.
+    Then it raises TimeoutError, and gunicorn closes the connection. Otherwise gunicorn would read
+    all of a refused body, and a client that sends fast enough would leave no time for others.
     """
 
     def __init__(self, reader):
         self.reader = reader
         self.deadline = time.monotonic() + BODY_DEADLINE
-        self.taken = 0
+        self.received = 0
 
     def read(self, size):
-        left = self.deadline - time.monotonic()
-        if left <= 0 or self.taken > BODY_ROOM:
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0 or self.received > BODY_ROOM:
             raise TimeoutError
-        if self.taken:
-            gevent.sleep(0)
-        with gevent.Timeout(left, TimeoutError):
+        if self.received:
+            gevent.sleep(0)  # give other connections a turn
+        with gevent.Timeout(remaining, TimeoutError):
             data = self.reader.read(size)
-        self.taken += len(data)
+        self.received += len(data)
         return data

@@ -1,5 +1,5 @@
-"""Benchmarks: each prints a ratio against a baseline run beside it, and a verdict on its goal.
+"""Benchmarks: each script compares Headcount with a baseline and judges its goals.
 
-Run one from the repository root, such as `python -m benchmarks.ingest`. Everything stays on
-loopback; servers are started for the run and ended with it. `README.md` holds the figures.
+Run one from the repository root, for example `python -m benchmarks.ingest`. README.md lists the
+scripts and their figures.
 """

@@ -1,22 +1,36 @@
-"""What the scripts share: their arguments, and the line that compares with the goal."""
+"""What every script does around its measurement."""
 
 import argparse
 import signal
 import sys
+from collections.abc import Callable, Iterable
+
+Goal = tuple[str, bool]  # the goal with its figure, and whether it was reached
 
 
-def arguments(script_docstring: str | None) -> argparse.ArgumentParser:
-    """A script's arguments; its docstring is the help."""
-    # A script that is asked to end leaves through its context managers: they end its servers.
+def run(measure: Callable[[bool], Iterable[Goal]]) -> None:
+    """Measure, print whether each goal was reached, and exit with 1 if one was not."""
+    # SIGTERM must unwind the stack: the context managers stop the servers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    return argparse.ArgumentParser(
-        description=script_docstring, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        description=sys.modules[measure.__module__].__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def verdict(*results: tuple[str, bool]) -> int:
-    """Print each goal and whether it was reached; the script's exit status, 1 if one was not."""
+    parser.add_argument(
+        "--quick", action="store_true", help="try the script; the figures are not reliable"
+    )
+    goals = list(measure(parser.parse_args().quick))
     print()
-    for goal, reached in results:
+    for goal, reached in goals:
         print(f"{'reached' if reached else 'NOT REACHED'}: {goal}")
-    return 0 if all(reached for _, reached in results) else 1
+    sys.exit(not all(reached for _, reached in goals))
+
+
+def at_most(what: str, figure: float, limit: float, unit: str = "times") -> Goal:
+    """Return the goal that a figure does not exceed a limit."""
+    return f"{what}: {figure:,.3f} {unit}, at most {limit:,} {unit}", figure <= limit
+
+
+def at_least(what: str, figure: float, limit: float, unit: str = "times") -> Goal:
+    """Return the goal that a figure is not below a limit."""
+    return f"{what}: {figure:,.3f} {unit}, at least {limit:,} {unit}", figure >= limit

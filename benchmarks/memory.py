@@ -1,139 +1,113 @@
-"""Memory of an installation: growth of the resident set at a million, and what comes back.
+"""Memory of an instance: growth of the resident set, compared with Django's LocMemCache.
 
-Each kind is measured in a fresh process, with random ids and 400 distinct versions, as
-`collector.reports.parsing.parse` returns them. Beside the cache of the collector, Django's own
-LocMemCache keeps the same keys and values, with its limit raised.
-Goal: at most 110 bytes an installation.
+Each case runs in a process of its own and receives reports as the server does. Goals: at most 110
+bytes an instance at a million; all memory comes back when everything expires; and after 100 days in
+which 100,000 instances report daily, and 1% of them are replaced every day, the resident set is at
+most 1.05 times what it was when the history was full.
 """
 
 import gc
-import json
-import subprocess
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from statistics import median
+from typing import Any
 
 import psutil
 import time_machine
+from django.test import Client
 
 from benchmarks import fleet
-from benchmarks.goals import arguments, verdict
+from benchmarks.goals import Goal, at_least, at_most, run
 from benchmarks.servers import use_django
 
-GOAL = 110  # bytes
-LOOK_EVERY = 10_000  # reports between two looks at the memory
-WINDOW = timedelta(days=8)
+BYTES, RETURNED, SOAK = 110, 1.0, 1.05
+DAY = timedelta(days=1)
+WINDOW, HISTORY, COMPARED = 8, 30, 10  # days
 
 
-def main() -> int:
-    """Measure each kind in a process of its own; print the figures and the verdict."""
-    parser = arguments(__doc__)
-    parser.add_argument("--count", type=int, default=1_000_000, help="installations")
-    parser.add_argument("--kind", choices=KINDS, help="measure this one here, and print JSON")
-    options = parser.parse_args()
-    if options.kind:
-        print(json.dumps(KINDS[options.kind](options.count)))
-        return 0
-    ours, day, django_s = (in_process(kind, options.count) for kind in KINDS)
-    print(f"{options.count:,} installations, growth of the resident set an installation:")
-    print(f"  MemoryCache   {ours['full']:6.1f} bytes")
-    print(f"    expired and freed, {1 - ours['freed'] / ours['full']:.1%} of the growth comes back")
-    print(
-        f"    all report again the next day: {day['full']:.1f} before, "
-        f"{day['peak']:.1f} at most, {day['after']:.1f} after"
-    )
-    print(f"  LocMemCache   {django_s['full']:6.1f} bytes")
-    print(f"    LocMemCache / MemoryCache {django_s['full'] / ours['full']:.2f}")
-    return verdict((f"at most {GOAL} bytes: {ours['full']:.1f}", ours["full"] <= GOAL))
+def measure(quick: bool) -> Iterator[Goal]:
+    """Measure each case in a process of its own."""
+    count, soaked = (100_000, 2000) if quick else (1_000_000, 100_000)
+    os.environ |= {"MAX_INSTANCES": "2000000", "HISTORY_DAYS": str(HISTORY)}
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, use_django, max_tasks_per_child=1) as processes:
+        full, freed = processes.submit(expire, count).result()
+        locmem = processes.submit(fill_locmem, count).result()
+        early, late = processes.submit(soak, soaked).result()
+    print(f"{count:,} instances: {full:.1f} bytes each, LocMemCache {locmem:.1f}")
+    print(f"{soaked:,} daily for 100 days: {early / 2**20:.1f} MiB early, {late / 2**20:.1f} late")
+    yield at_most("an instance", full, BYTES, "bytes")
+    yield at_least("growth that comes back", 1 - freed / full, RETURNED)
+    yield at_most("resident set, late to early", late / early, SOAK)
 
 
-def in_process(kind: str, count: int) -> dict[str, float]:
-    """The figures of one kind, from a fresh process."""
-    command = [sys.executable, "-m", "benchmarks.memory", "--kind", kind, "--count", str(count)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-
-
-def expiring(count: int) -> dict[str, float]:
-    """Fill; then everything expires and is freed."""
-    cache = our_cache(count)
-    growth = Growth(count)
-    fill(cache.put, count)
-    full = growth.now()
-    with time_machine.travel(datetime.now(UTC) + WINDOW):
-        cache.free_expired()
-    return {"full": full, "freed": growth.now()}
-
-
-def renewing(count: int) -> dict[str, float]:
-    """Fill; then an ordinary day, on which every installation reports again."""
-    cache = our_cache(count)
-    growth = Growth(count)
-    fill(cache.put, count)
-    full = growth.now()
-    with time_machine.travel(datetime.now(UTC) + timedelta(days=1)):
-        peak = fill(cache.put, count, growth)
-        cache.free_expired()
-    return {"full": full, "peak": peak, "after": growth.now()}
-
-
-def locmem(count: int) -> dict[str, float]:
-    """Fill Django's cache of the same purpose."""
-    from django.core.cache.backends.locmem import LocMemCache
-
-    params = {"TIMEOUT": WINDOW.total_seconds(), "OPTIONS": {"MAX_ENTRIES": count * 2}}
-    cache = LocMemCache("benchmark", params)
-    growth = Growth(count)
-    fill(cache.set, count)
-    return {"full": growth.now()}
-
-
-KINDS: dict[str, Callable[[int], dict[str, float]]] = {
-    "expiring": expiring,
-    "renewing": renewing,
-    "locmem": locmem,
-}
-
-
-def our_cache(count: int):
-    """The cache of the deployment, with room for that many."""
+def expire(count: int) -> tuple[float, float]:
+    """Return the growth an instance, and what is left of it when everything has expired."""
     from collector.cache import records
 
     cache = records()
-    cache.max_entries = max(cache.max_entries, count)
-    return cache
+    start = resident_after_imports()
+    put_reports(cache.put, count)
+    full = resident()
+    with time_machine.travel(datetime.now(UTC) + WINDOW * DAY):
+        cache.free_expired()
+    return (full - start) / count, (resident() - start) / count
 
 
-def fill(put: Callable, count: int, growth: "Growth | None" = None) -> float:
-    """Put the reports of a fleet; the largest growth on the way, if that is asked for."""
-    from collector.reports.parsing import parse
+def fill_locmem(count: int) -> float:
+    """Return the growth an instance of Django's own cache, without its limit."""
+    from django.core.cache.backends.locmem import LocMemCache
 
-    peak = 0.0
-    for number, body in enumerate(fleet.reports(count, seed=0)):
+    options = {"TIMEOUT": WINDOW * DAY.total_seconds(), "OPTIONS": {"MAX_ENTRIES": 2 * count}}
+    cache = LocMemCache("benchmark", options)
+    start = resident_after_imports()
+    put_reports(cache.set, count)
+    return (resident() - start) / count
+
+
+def soak(count: int) -> tuple[float, float]:
+    """Return the resident set in the first days with a full history, and in the last of 100."""
+    from collector.cache import records
+
+    client, cache, sizes, start = Client(), records(), [], datetime.now(UTC)
+    with time_machine.travel(start, tick=False) as clock:
+        for day in range(100):
+            clock.move_to(start + day * DAY)
+            for number in range(count):
+                app = f"0.{100 + day // 10 - number % 40}.{number % 10}"
+                cache.put(
+                    f"{number}-{(number + day) // 100}",
+                    {"app": app, "image": None, "arch": "x86_64"},
+                )
+            client.get("/stats/history")
+            cache.free_expired()
+            sizes.append(resident())
+    return median(sizes[HISTORY + 1 :][:COMPARED]), median(sizes[-COMPARED:])
+
+
+def put_reports(put: Callable[..., Any], count: int) -> None:
+    """Put the reports of a fleet, parsed as the server parses them."""
+    from collector.reports.parsing import parse  # Django is set up in the measured process only
+
+    for body in fleet.reports(count, seed=0):
         report = parse(body)
         put(report.id, report.version)
-        if growth and number % LOOK_EVERY == 0:
-            peak = max(peak, growth.now())
-    return peak
 
 
-class Growth:
-    """Bytes by which this process's resident set has grown, an installation."""
+def resident_after_imports() -> int:
+    """Return the resident set before the first put, with everything loaded that puts need."""
+    put_reports(lambda name, version: None, 1000)
+    gc.collect()
+    return resident()
 
-    def __init__(self, count: int) -> None:
-        self.count = count
-        # What the first reports load and allocate once is none of the installations'.
-        fill(lambda name, version: None, 1000)
-        gc.collect()
-        self.begin = self._resident()
 
-    def now(self) -> float:
-        """The growth until now."""
-        return (self._resident() - self.begin) / self.count
-
-    def _resident(self) -> int:
-        return psutil.Process().memory_info().rss
+def resident() -> int:
+    """Return the size of this process's resident set in bytes."""
+    return psutil.Process().memory_info().rss
 
 
 if __name__ == "__main__":
-    use_django()
-    sys.exit(main())
+    run(measure)

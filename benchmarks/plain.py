@@ -1,4 +1,8 @@
-"""The tracker as a plain Django application: a dict of reports, counted at each `GET /stats`."""
+"""The baselines: an empty view, and Headcount's API as a plain Django application.
+
+The plain application keeps the latest report of each instance in a dict, without a limit, and
+counts the dict at each `GET /stats`.
+"""
 
 import json
 import uuid
@@ -6,57 +10,65 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_GET, require_POST
+
+from benchmarks.fleet import version
 
 WINDOW = timedelta(days=7)
 COUNTED = {"app": "versions", "image": "images", "arch": "architectures"}
 reports: dict[str, dict[str, Any]] = {}
 
 
+def answer(status: int, content: Any) -> HttpResponse:
+    """Return JSON with its length, as Headcount does."""
+    body = json.dumps(content, separators=(",", ":"), default=str)
+    headers = {"Content-Length": str(len(body))}
+    return HttpResponse(body, "application/json", status, headers=headers)
+
+
+RECEIPT = answer(201, {"stored": version(0, 1), "forgotten_at": "2026-12-02T00:00:00Z"}).content
+
+
+def empty(request: HttpRequest) -> HttpResponse:
+    """Read the body and answer with as many bytes as a receipt has."""
+    _ = request.body  # Django reads it when it is asked for; every view that takes reports does
+    headers = {"Content-Length": str(len(RECEIPT))}
+    return HttpResponse(RECEIPT, "application/json", 201, headers=headers)
+
+
 @require_POST
 def ingest(request: HttpRequest) -> HttpResponse:
-    """Take a report."""
+    """Store a report."""
     try:
-        name, version = parse(request.body)
+        sent = json.loads(request.body)
+        name = str(uuid.UUID(sent["id"]))
+        stored = {field: sent["version"].get(field) for field in COUNTED}
+        if not all(value is None or isinstance(value, str) for value in stored.values()):
+            raise TypeError("a field is no string")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return JsonResponse({"error": "This is no report."}, status=400)
+        return answer(400, {"error": "This is not a report."})
     day = datetime.now(UTC).date()
-    reports[name] = {**version, "day": day}
-    until = day + WINDOW + timedelta(days=1)
-    return JsonResponse({"stored": version, "forgotten_at": until}, status=201)
-
-
-@require_POST
-def forget(request: HttpRequest) -> HttpResponse:
-    """Erase a report."""
-    try:
-        reports.pop(str(uuid.UUID(json.loads(request.body)["id"])), None)
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return JsonResponse({"error": "This is no id."}, status=400)
-    return HttpResponse(status=204)
+    reports[name] = {**stored, "day": day}
+    return answer(201, {"stored": stored, "forgotten_at": day + WINDOW + timedelta(days=1)})
 
 
 @require_GET
 def stats(request: HttpRequest) -> HttpResponse:
-    """The numbers."""
+    """Count the reports."""
     oldest = datetime.now(UTC).date() - WINDOW
-    live = [kept for kept in reports.values() if kept["day"] >= oldest]
+    live = [report for report in reports.values() if report["day"] >= oldest]
     counts = {
-        breakdown: Counter(kept[field] or "" for kept in live)
+        breakdown: Counter(report[field] or "" for report in live)
         for field, breakdown in COUNTED.items()
     }
-    return JsonResponse({"instances": len(live), **counts})
+    return answer(200, {"instances": len(live), **counts})
 
 
-def parse(body: bytes) -> tuple[str, dict[str, str | None]]:
-    """The id and the version; raises what Python raises."""
-    sent = json.loads(body)
-    version = {field: sent["version"].get(field) for field in COUNTED}
-    if not all(value is None or isinstance(value, str) for value in version.values()):
-        raise TypeError("a field is no string")
-    return str(uuid.UUID(sent["id"])), version
-
-
-urlpatterns = [path("", ingest), path("forget", forget), path("stats", stats)]
+urlpatterns = [
+    path("empty", empty),
+    path("", ingest),
+    path("stats", stats),
+    path("readyz", lambda request: answer(200, {})),
+]

@@ -1,145 +1,63 @@
-"""Servers to measure: Headcount and its baseline, started for a run and ended with it."""
+"""The servers that the benchmarks measure, started for a run and stopped after it."""
 
-import http.client
 import os
-import socket
-import sys
-import time
-from typing import IO, Self
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import django
 import psutil
 
-READY_WITHIN = 180  # seconds; a benchmark may fill a million reports before it serves
-STOP_WITHIN = 15  # seconds, a little more than the server's deadline for a body
-LOOK_EVERY = 0.002  # seconds between two looks whether the server answers
+from tests import servers
+
+DEPLOYED = "tracking_site.wsgi"
 
 
-class Server:
-    """A gunicorn with the project's configuration, on a free port of loopback.
+class Server(servers.Server):
+    """A server whose processes are measured."""
 
-    Used as a context manager: it is ready inside, and no process of it is left after.
-    """
+    beside: list[psutil.Process] = []  # other processes whose CPU time counts too
 
-    log_level = "warning"
-    output: IO[bytes] | None = None  # where it prints; None: where we do
-
-    def __init__(self, app: str, ready: str, environment: dict[str, str]) -> None:
-        self.app = app
-        self.ready = ready
-        self.environment = environment
-        self.port = free_port()
-        self.beside: list[psutil.Process] = []  # processes whose CPU counts too
-
-    def __enter__(self) -> Self:
-        self.start()
-        try:
-            self.wait_for("GET", self.ready)
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Run the start command and return at once."""
-        self.master = psutil.Popen(
-            self.command(),
-            env={**os.environ, **self.environment},
-            stdout=self.output,
-            stderr=self.output,
-        )
-
-    def command(self) -> list[str]:
-        """The start command."""
-        options = ["--bind", f"127.0.0.1:{self.port}", "--log-level", self.log_level]
-        return [sys.executable, "-m", "gunicorn", *options, self.app]
-
-    def wait_for(self, method: str, path: str, body: bytes | None = None) -> None:
-        """Return once this request succeeds; raises RuntimeError if the server ended or is late."""
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline:
-            if self.master.poll() is not None:
-                raise RuntimeError(f"{self.app} ended with {self.master.returncode}")
-            if self._succeeds(method, path, body):
-                return
-            # The server starts on the same processors, and its start may be what is measured:
-            # to look without a pause would slow it. A server that starts sends no event.
-            time.sleep(LOOK_EVERY)
-        raise RuntimeError(f"{self.app} did not answer {path} within {READY_WITHIN} s")
-
-    def stop(self) -> None:
-        """End the server, kindly first."""
-        tree = self._tree()
-        if self.master.poll() is None:
-            self.master.terminate()
-        _, left = psutil.wait_procs(tree, STOP_WITHIN)
-        for process in left:
-            process.kill()
-        psutil.wait_procs(left, STOP_WITHIN)
+    @property
+    def master(self) -> int:
+        """The id of the process that was started; the only one, if it is not gunicorn."""
+        return self.process.pid
 
     def cpu(self) -> float:
-        """CPU seconds that all processes of the server have used, in the kernel too."""
-        times = [process.cpu_times() for process in self._tree() + self.beside]
-        return sum(time.user + time.system for time in times)
+        """Return the CPU seconds, in user and kernel mode, that all processes have used."""
+        master = psutil.Process(self.master)
+        processes = [master, *master.children(recursive=True), *self.beside]
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+    def worker(self) -> psutil.Process:
+        """Return the only worker, or the master if it answers by itself."""
+        return psutil.Process((self.workers() or [self.master])[0])
 
     def resident(self) -> int:
-        """Bytes of memory that the worker holds."""
-        return psutil.Process(self.worker()).memory_info().rss
-
-    def worker(self) -> int:
-        """The process id of the one worker."""
-        (worker,) = self.master.children()
-        return worker.pid
-
-    def _tree(self) -> list[psutil.Process]:
-        try:
-            return [self.master, *self.master.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return []
-
-    def _succeeds(self, method: str, path: str, body: bytes | None) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
-            return connection.getresponse().status < 300
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        """Return the size of the worker's resident set in bytes."""
+        return self.worker().memory_info().rss
 
 
-def headcount(app: str = "tracking_site.wsgi", **environment: str) -> Server:
-    """Headcount as it is deployed; `environment` holds its settings."""
-    return Server(
-        app, "/healthz", {"DJANGO_SETTINGS_MODULE": "tracking_site.settings", **environment}
-    )
+@contextmanager
+def running(server: Server, ready: str = "/readyz") -> Iterator[Server]:
+    """Wait until a server answers a path, and stop it at the end."""
+    try:
+        yield server.answers(ready)
+    finally:
+        server.stop()
 
 
-def baseline() -> Server:
-    """The same server and middleware in front of an empty view."""
-    return Server(
-        "tracking_site.wsgi", "/", {"DJANGO_SETTINGS_MODULE": "benchmarks.baseline_settings"}
-    )
+def headcount(*arguments: str, wsgi: str = DEPLOYED, **environ: str):
+    """Run Headcount as it is deployed; `environ` holds its settings."""
+    return running(Server(*arguments, wsgi=wsgi, **environ))
 
 
-def plain() -> Server:
-    """The same server and middleware in front of a plain Django application."""
-    return Server(
-        "tracking_site.wsgi", "/stats", {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
-    )
+def plain(*arguments: str):
+    """Run `benchmarks.plain` in the same server, with the same settings."""
+    environ = {"DJANGO_SETTINGS_MODULE": "benchmarks.plain_settings"}
+    return running(Server(*arguments, **environ))
 
 
 def use_django() -> None:
-    """Have this process too use Django, with the deployment's settings unless others are named."""
+    """Set up Django in this process, with the settings of the deployment."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
     django.setup()
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Whatever bytes on a connection of their own, and the answers in what comes back."""
+"""Any bytes on a connection of their own, and the responses in what comes back."""
 
 import re
 import socket
@@ -7,39 +7,31 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 TIMEOUT = 30  # seconds without a byte
-RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: the server learns of the end as of an error
+RESET = struct.pack("ii", 1, 0)  # for SO_LINGER: closing the connection resets it
 HEAD = re.compile(rb"HTTP/\d\.\d (\d{3})[^\r\n]*\r\n.*?\r\n\r\n", re.DOTALL)
 CHUNKED = re.compile(rb"\r\nTransfer-Encoding: chunked\r\n")
 LAST_CHUNK = b"0\r\n\r\n"
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)\r\n", re.IGNORECASE)
-NO_HTTP = 599  # the status of an answer that has none
+NOT_HTTP = 599  # the status of a response that has none
 
 
-def post(path: bytes, body: bytes) -> bytes:
-    """A request with this body."""
-    return (
-        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (path, len(body), body)
-    )
-
-
-def exchange(port: int, parts: list[bytes]) -> bytes:
-    """Send all parts, and say that this is all; everything that is answered."""
-    answer = b""
+def exchange(port: int, *parts: bytes) -> list[tuple[int, bytes]]:
+    """Send all parts, close the sending side, and return the status and body of each response."""
+    received = b""
     with connected(port) as connection, suppress(ConnectionError):
-        # A server that refuses may close before it has read all, and what it said still comes.
+        # A server that refuses a request may close before it has read all of it.
         with suppress(ConnectionError):
             for part in parts:
                 connection.sendall(part)
         with suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
-        while received := connection.recv(65_536):
-            answer += received
-    return answer
+        while piece := connection.recv(65_536):
+            received += piece
+    return list(responses(received))
 
 
-def go_away(port: int, sent: bytes, reset: bool) -> None:
-    """Send as much as is taken at once, and wait for nothing."""
+def leave(port: int, sent: bytes, reset: bool) -> None:
+    """Send as much as the server accepts at once, and close or reset the connection."""
     with connected(port) as connection, suppress(ConnectionError, BlockingIOError):
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
@@ -48,32 +40,31 @@ def go_away(port: int, sent: bytes, reset: bool) -> None:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection on which nothing waits for more to be sent."""
+    """Return a connection that sends small parts without delay."""
     connection = socket.create_connection(("127.0.0.1", port), TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 
 
-def split(answered: bytes) -> Iterator[tuple[int, bytes]]:
-    """The statuses and bodies of answers in a row; NO_HTTP for what is none."""
-    while answered:
-        head = HEAD.match(answered)
+def responses(received: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the status and body of each response; NOT_HTTP for what is not one."""
+    while received:
+        head = HEAD.match(received)
         if head is None:
-            yield NO_HTTP, answered
+            yield NOT_HTTP, received
             return
-        rest = answered[head.end() :]
+        rest = received[head.end() :]
         size = size_of_body(head[0], rest)
         yield int(head[1]), rest[:size]
-        answered = rest[size:]
+        received = rest[size:]
 
 
 def size_of_body(head: bytes, rest: bytes) -> int:
-    """How many of the bytes after a head are its body; an answer to HEAD has none."""
+    """Return how many of the bytes after a head are its body; a response to HEAD has none."""
     if HEAD.match(rest):
         return 0
     if CHUNKED.search(head):
         return rest.find(LAST_CHUNK) + len(LAST_CHUNK)
-    length = LENGTH.search(head)
-    if length:
+    if length := LENGTH.search(head):
         return int(length[1])
     return len(rest) if head.startswith(b"HTTP/1.0") else 0

@@ -4,9 +4,9 @@ from django.apps import AppConfig
 
 
 class CollectorConfig(AppConfig):
-    """Registers the checks when Django starts."""
+    """Registers the system checks when Django starts."""
 
     name = "collector"
 
     def ready(self) -> None:
-        from collector import checks  # noqa: F401  registering is its import's effect
+        from collector import checks  # noqa: F401  importing the module registers its checks

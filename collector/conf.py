@@ -1,7 +1,7 @@
 """The settings of `collector`, typed, and its fixed limits.
 
-Settings are read when they are asked for, so `override_settings` works; `checks.py` validates
-them. How long and how many reports are kept is said by CACHES[HEADCOUNT_CACHE] alone.
+Settings are read at the moment of use, so `override_settings` works; `checks.py` validates them.
+The entry CACHES[HEADCOUNT_CACHE] alone says how long reports count and how many there may be.
 """
 
 from typing import Any
@@ -10,121 +10,114 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 DAY = 24 * 60 * 60  # seconds
-MAX_ENTRIES = 1_000_000  # live keys of a cache, unless its OPTIONS say otherwise
-CONNECTIONS = 2304  # at once, in the server of its own
-MAX_VALUES = 10_000  # distinct live values of a cache, likewise
-MAX_BODY = 4096  # bytes of a request's body
-MAX_LISTED = 200  # values of a breakdown that are listed by name
-MAX_NAMES = 24_000  # bytes of the names of a breakdown; seven of them make 168 kB
-# Values of one filter. Three of each filter, of the longest names and percent-encoded, fit into the
-# 8,190 bytes that gunicorn takes of a request line.
+MAX_ENTRIES = 1_000_000  # live keys in a cache, unless its OPTIONS say otherwise
+MAX_VALUES = 10_000  # distinct live values in a cache, unless its OPTIONS say otherwise
+CONNECTIONS = 2304  # simultaneous connections that the stand-alone server accepts
+MAX_BODY = 4096  # bytes in a request's body
+MAX_LISTED = 200  # values that a breakdown lists by name
+MAX_NAMES = 24_000  # bytes of names in a breakdown; seven breakdowns then take 168 kB
+# Values of one filter. Three values of each filter, with the longest names and percent-encoded, fit
+# into the 8,190 bytes that gunicorn accepts as a request line.
 MAX_FILTERS = 3
 
-# What the process takes at most, by measurement: the start, answers that are kept until the next
-# report and a history of the longest names; each connection while its head comes; each installation
-# while a table of them is copied into a larger one; each distinct version of the longest names, and
-# what is made of it.
+# Upper bounds for the memory of one process, found by measurement (benchmarks/flood.py): the
+# process at startup, with cached answers and a history of the longest names; a connection whose
+# head arrives slowly; an instance, while the table of instances is copied into a larger one; a
+# distinct version with the longest names, and the statistics about it.
 BASE_BYTES = 128 * 2**20
-CONNECTION_BYTES = 120_000
+CONNECTION_BYTES = 130_000
 INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
 
 class Conf:
-    """One property a setting."""
+    """One property for each setting."""
 
     @property
     def cache_alias(self) -> str:
-        """The entry of Django's CACHES that holds the reports."""
+        """The name of the entry in Django's CACHES that holds the reports."""
         return getattr(settings, "HEADCOUNT_CACHE", "records")
 
     @property
     def cache(self) -> dict[str, Any]:
-        """That entry."""
+        """The entry in Django's CACHES that holds the reports."""
         return settings.CACHES[self.cache_alias]
 
     @property
     def shared(self) -> bool:
-        """Whether reports are in a store that several processes share."""
+        """Whether the reports are in a store that several processes share."""
         return bool(import_string(self.cache["BACKEND"]).shared)
 
     @property
     def unchecked(self) -> bool:
-        """Whether that store is taken though its options cannot be looked at."""
+        """Whether the store is used without checking that it writes nothing to disk."""
         return bool(self.cache["OPTIONS"].get("UNCHECKED"))
 
     @property
     def retention_days(self) -> int:
-        """Whole UTC days that a report counts after the day it came."""
+        """How many whole UTC days a report counts after the day on which it arrived."""
         return int(self.cache["TIMEOUT"]) // DAY
 
     @property
     def max_instances(self) -> int:
-        """Installations kept at once."""
+        """How many instances can be counted at the same time."""
         return int(self.cache["OPTIONS"].get("MAX_ENTRIES", MAX_ENTRIES))
 
     @property
     def max_values(self) -> int:
-        """Distinct versions kept at once."""
+        """How many distinct versions can be counted at the same time."""
         return int(self.cache["OPTIONS"].get("MAX_VALUES", MAX_VALUES))
 
     @property
     def memory_ceiling(self) -> int:
-        """Bytes of memory that the process stays under, whatever is sent; by measurement."""
+        """How many bytes of memory one process may need, whatever clients send."""
         instances = 0 if self.shared else self.max_instances
-        kept = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
-        return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + kept
+        reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
+        return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + reports
 
     @property
     def history_days(self) -> int:
-        """Days of which one aggregate is kept; 0: none."""
+        """For how many past days the history has counts. 0: there is no history."""
         return int(self.cache["OPTIONS"].get("HISTORY", 0))
 
     @property
     def project_name(self) -> str:
-        """The software whose installations report."""
+        """The name of the software whose instances report."""
         return getattr(settings, "HEADCOUNT_PROJECT_NAME", "Manyfold")
 
     @property
     def revision(self) -> str:
-        """The revision of the source code that runs, as who built it says."""
+        """The revision of the source code, as stated by whoever built this server."""
         return getattr(settings, "HEADCOUNT_REVISION", "")
 
     @property
     def public_url(self) -> str:
-        """Where this server is reached, as the docs write it."""
+        """The URL at which clients reach this server. The docs quote it."""
         url: str = getattr(settings, "HEADCOUNT_PUBLIC_URL", "http://127.0.0.1:8000")
         return url.rstrip("/")
 
     @property
     def docs_url(self) -> str:
-        """Where a browser that visits is sent; not set: to the docs served here."""
+        """The page to which `GET /` redirects. Not set: the docs on this server."""
         return getattr(settings, "HEADCOUNT_DOCS_URL", "")
 
     @property
     def min_group(self) -> int:
-        """A value that fewer installations report is not listed by name."""
+        """A value is listed by name only if at least this many instances report it."""
         return getattr(settings, "HEADCOUNT_MIN_GROUP", 1)
 
     @property
     def hide(self) -> dict[str, str]:
-        """By field, a regular expression; values in which it is found are not listed by name."""
+        """A regular expression for each field. Values that match are not listed by name."""
         return getattr(settings, "HEADCOUNT_HIDE", {})
 
     def in_force(self) -> list[tuple[str, str, str]]:
-        """Every setting: its name, its value as it is shown, and what it means."""
+        """Return the name, the displayed value and the meaning of every setting."""
         return [
-            (name, _shown(getattr(self, name)), setting.__doc__ or "")
+            (name, _displayed(getattr(self, name)), setting.__doc__ or "")
             for name, setting in vars(Conf).items()
             if isinstance(setting, property) and name != "cache"
         ]
-
-
-def _shown(value: Any) -> str:
-    """A setting's value; of the patterns only for which fields there are some."""
-    if isinstance(value, dict):
-        value = ", ".join(field for field, pattern in value.items() if pattern)
-    return f"{value}" or "not set"
 
 
 conf = Conf()
@@ -137,7 +130,7 @@ def records_cache(
     redis_url: str = "",
     redis_unchecked: bool = False,
 ) -> dict[str, Any]:
-    """An entry of CACHES that keeps reports in memory, or in the store at a URL."""
+    """Return an entry for CACHES that holds the reports in memory, or in the store at a URL."""
     entry: dict[str, Any] = {
         "BACKEND": "collector.cache.memory.MemoryCache",
         "LOCATION": "records",
@@ -152,3 +145,10 @@ def records_cache(
         entry |= {"BACKEND": "collector.cache.redis.RedisCache", "LOCATION": redis_url}
         entry["OPTIONS"]["UNCHECKED"] = redis_unchecked
     return entry
+
+
+def _displayed(value: Any) -> str:
+    """Return a setting's value as a reader sees it. Patterns stay secret; their fields do not."""
+    if isinstance(value, dict):
+        value = ", ".join(field for field, pattern in value.items() if pattern)
+    return f"{value}" or "not set"

@@ -18,7 +18,7 @@ NOON = "2026-03-10T12:00:00Z"
 VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
 
 
-# Nothing is timed, and no machine is too slow.
+# No deadline: tests must not depend on the speed of the machine.
 settings.register_profile(
     "suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -27,30 +27,32 @@ settings.load_profile("suite")
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """A clock that the test owns; it stands still at noon until the test moves it."""
+    """A clock that stands still at noon until the test moves it."""
     with time_machine.travel(NOON, tick=False) as coordinates:
         records().clear()
         yield coordinates
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_kept() -> None:
+def _empty_cache() -> None:
     records().clear()
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """A real redis-server for all tests that do not break it."""
+    """A real redis-server, shared by all tests that do not break it."""
     server = RedisServer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("collector.cache.connection.TIMEOUT", 30)  # a busy machine is no outage
+        patch.setattr(
+            "collector.cache.connection.TIMEOUT", 30
+        )  # a busy machine must not look like an outage
         yield server
     server.stop()
 
 
 @pytest.fixture
 def post(client: Client) -> Callable[..., HttpResponse]:
-    """Send a body: bytes as they are, anything else as JSON."""
+    """Send a body: bytes unchanged, anything else as JSON."""
 
     def send(body: Any, path: str = "/", content_type: str = "application/json") -> HttpResponse:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -62,7 +64,7 @@ def post(client: Client) -> Callable[..., HttpResponse]:
 
 @pytest.fixture
 def report(post: Callable[..., HttpResponse]) -> Callable[..., str]:
-    """Report as an installation, a new one unless its id is given; returns the id."""
+    """Report as an instance, a new one unless its id is given; return the id."""
 
     def send(id: str | None = None, **version: Any) -> str:
         id = id or str(uuid4())
@@ -74,7 +76,7 @@ def report(post: Callable[..., HttpResponse]) -> Callable[..., str]:
 
 @pytest.fixture
 def stats(client: Client) -> Callable[..., Any]:
-    """The numbers, with the query given."""
+    """Return the statistics for a query."""
 
     def fetch(query: str = "") -> Any:
         response = client.get(f"/stats{query}")
@@ -86,7 +88,7 @@ def stats(client: Client) -> Callable[..., Any]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Server]]:
-    """Start servers with arguments of gunicorn's and an environment; they end with the test."""
+    """Start servers with arguments for gunicorn and an environment; they stop after the test."""
     servers = []
 
     def begin(*arguments: Any, **options: Any) -> Server:
@@ -100,7 +102,7 @@ def start() -> Iterator[Callable[..., Server]]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """One server for a module's tests."""
+    """A server that all tests of a module share."""
     running = Server().wait_until_ready()
     yield running
     running.stop()

@@ -1,4 +1,4 @@
-"""The real server, as the README starts it, on a port of its own."""
+"""The real server, started as the README starts it, on a port of its own."""
 
 import contextlib
 import http.client
@@ -15,21 +15,31 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT = 30  # seconds; a bound on waiting, not an expectation
-# A shell has what it runs in the background ignore this signal, and then every server would too.
+INSTRUMENTED = "tests.server.instrumented"
+ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
+# A shell makes its background jobs ignore this signal, and the servers would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Runs a command with a listening socket as systemd hands it over, sd_listen_fds(3).
 HAND_OVER = 'exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
 
 
-class Server:
-    """A gunicorn of ours, run by `under` if given; `output` is what it printed so far.
+def report(id=None, **version):
+    """Return the report of an instance: a new one, unless its id is given."""
+    defaults = {"app": "1", "sha": "x", "image": None, "arch": "arm"}
+    return {"id": id or str(uuid4()), "version": defaults | version}
 
-    With `inherited`, it listens at that socket and leaves it open.
+
+class Server:
+    """A gunicorn process; `output` is what it printed so far.
+
+    `under` is a command that runs gunicorn; `command` is one that runs in its place. With
+    `inherited`, the server listens on that open socket.
     """
 
     def __init__(
@@ -65,40 +75,40 @@ class Server:
             self.output += line
 
     def wait_for(self, text):
-        """Wait until this text was printed."""
+        """Wait until a text was printed."""
         return self.wait_until(lambda: text in self.output)
 
     def wait_until(self, condition):
         """Wait until a condition is true."""
-        until = time.monotonic() + START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT
         while not condition():
-            assert time.monotonic() < until, self.output
-            time.sleep(0.01)  # between two looks, not instead of one
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)  # between two checks, not instead of one
         return self
 
     def wait_until_ended(self):
-        """Wait until it ended by itself; returns the exit code."""
+        """Wait until the process ended by itself; return its exit code."""
         code = self.process.wait(timeout=START_TIMEOUT)
         self._reader.join()
         return code
 
     def wait_until_ready(self):
-        """Wait until it answers."""
+        """Wait until the server accepts reports."""
         return self.wait_for("Booting worker").answers("/readyz")
 
     def answers(self, path):
-        """Wait until a path is answered."""
-        until = time.monotonic() + START_TIMEOUT
-        while self.process.poll() is None and time.monotonic() < until:
+        """Wait until a request for a path is answered."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while self.process.poll() is None and time.monotonic() < deadline:
             try:
                 assert self.request("GET", path).status == 200
                 return self
             except ConnectionError:
-                time.sleep(0.01)  # between two tries, while it starts
+                time.sleep(0.01)  # between two attempts, while it starts
         raise AssertionError(self.output)
 
     def request(self, method, path, body=None, headers=None):
-        """One request on a connection of its own."""
+        """Send a request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             connection.request(method, path, body, headers or {})
@@ -107,17 +117,30 @@ class Server:
         return SimpleNamespace(status=response.status, headers=response.headers, content=content)
 
     def post(self, body, path="/"):
-        """A body as JSON."""
+        """Send a body as JSON."""
         headers = {"Content-Type": "application/json"}
         return self.request("POST", path, json.dumps(body), headers)
 
     def stats(self):
         return json.loads(self.request("GET", "/stats").content)
 
+    def instrument(self, name, argument=""):
+        """Ask the instrumented application."""
+        return json.loads(self.request("POST", f"/instrument/{name}", str(argument)).content)
+
     def connect(self, source="127.0.0.1"):
-        """A bare connection from an address of this machine."""
+        """Open a connection from an address of this machine."""
         host = "::1" if ":" in source else "127.0.0.1"
         return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
+
+    def exchange(self, *parts, source="127.0.0.1"):
+        """Send bytes on one connection; return the response, b"" if the server closes it early."""
+        with self.connect(source) as connection, contextlib.suppress(ConnectionError):
+            for part in parts:
+                connection.sendall(part)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+        return b""
 
     @property
     def address(self):
@@ -126,16 +149,16 @@ class Server:
 
     @property
     def master(self):
-        """The process id of gunicorn's master, the first process that printed."""
+        """The process id of gunicorn's master."""
         return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])
 
     def workers(self):
-        """The process ids of the workers."""
+        """Return the process ids of the workers."""
         children = Path(f"/proc/{self.master}/task/{self.master}/children")
         return [int(pid) for pid in children.read_text().split()]
 
     def stop(self, sig=signal.SIGINT):
-        """End it, at once unless told otherwise; returns the exit code and the seconds it took."""
+        """Stop the server, at once by default; return its exit code and the seconds it took."""
         began = time.monotonic()
         if self.process.poll() is None:
             os.kill(self.master, sig)
@@ -147,7 +170,7 @@ class Server:
 
 
 def free_port():
-    """A port on which nobody listens, and that no client's end of a connection gets."""
+    """Return a port on which nobody listens, and which no client's connection gets."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as listener, contextlib.suppress(OSError):
@@ -156,9 +179,9 @@ def free_port():
 
 
 def needs(program, package):
-    """Skip where a program is missing, and say how to get it: a clone's tests need pip only.
+    """Skip the test if a program is missing, and say how to install it.
 
-    `.ci/run` installs them all, so there a missing one is a failure and nothing is skipped.
+    `.ci/run` installs all of them, so there a missing program is a failure.
     """
     if shutil.which(program) is None:
         message = f"{program} is missing: apt-get install {package}"

@@ -1,1 +1,1 @@
-"""The stand-alone deployment of Headcount: it reads the environment and serves `collector`."""
+"""The stand-alone server: it reads the environment and serves `collector`."""

@@ -1,8 +1,8 @@
-"""What the server prints: what happened and how often, never who asked, or for what.
+"""Log what happened and how often, and never who sent which request.
 
-gunicorn and Django quote requests in their log lines: addresses, paths, hosts, methods, headers,
-and whatever an exception says. In a process that serves, every line passes `Discreet`, which lets
-through only sentences of which it is known that they quote nothing, and counts all others by kind.
+gunicorn and Django quote requests in their log lines: addresses, paths, hosts, methods, headers and
+the texts of exceptions. In a worker, every line passes through `RedactingFilter`. It lets through
+only the messages that are known to quote nothing, and replaces all others by a count of their kind.
 """
 
 import logging
@@ -18,12 +18,12 @@ from gunicorn.glogging import Logger
 
 import collector
 
-OURS = ("collector", "tracking_site")  # loggers whose sentences are our own
-PERIOD = 60  # seconds between two lines of a kind
+OUR_LOGGERS = ("collector", "tracking_site")  # our own messages quote nothing
+PERIOD = 60  # seconds between two lines of the same kind
 OUR_CODE = Path(collector.__file__).parent
 
-# Beginnings of gunicorn's own sentences, and what they come down to; None: they quote nothing.
-KNOWN = {
+# How known messages begin, and the kind that replaces them. None: the message quotes nothing.
+KINDS = {
     "Booting worker": None,
     "Worker exiting": None,
     "Worker graceful timeout": None,
@@ -31,6 +31,7 @@ KNOWN = {
     "Autorestarting worker": None,
     "Reloader is on": None,
     "Exception while loading the application": None,
+    "Housekeeping failed": "housekeeping failed",
     "Invalid request from": "malformed requests refused",
     "Error handling request": "requests failed in the server",
     "Socket error": "connections failed",
@@ -40,19 +41,19 @@ KNOWN = {
 }
 
 
-class Discreet(logging.Filter):
-    """Replaces what may quote a request by its kind and how often it came; one for a process."""
+class RedactingFilter(logging.Filter):
+    """Replaces a line that may quote a request by the kind of the line and the number so far."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: Counter[str] = Counter()
-        self.told: dict[str, tuple[float, int]] = {}  # by kind: when, and how many by then
+        self.counts: Counter[str] = Counter()
+        self.reports: dict[str, tuple[float, int]] = {}  # by kind: when, and the count at that time
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to print the line now; at most one of a kind in a PERIOD."""
-        if getattr(record, "is_discreet", False):
-            return bool(record.msg)  # another handler had it first
-        record.is_discreet = True
+        """Return whether to print the line now: at most one line of a kind in each PERIOD."""
+        if getattr(record, "is_redacted", False):
+            return bool(record.msg)  # another handler's filter has processed this record
+        record.is_redacted = True
         kind = kind_of(record)
         if kind is None:
             return True
@@ -60,84 +61,84 @@ class Discreet(logging.Filter):
         record.exc_info = record.exc_text = record.stack_info = None
         return bool(record.msg)
 
-    def untold(self) -> list[str]:
-        """A line for each kind that came again after its last line."""
-        kinds = [kind for kind, (_, told) in self.told.items() if self.seen[kind] > told]
-        return [self._tell(kind, time.time()) for kind in kinds]
+    def suppressed(self) -> list[str]:
+        """Return a line for each kind that occurred again after its last line."""
+        kinds = [kind for kind, (_, count) in self.reports.items() if self.counts[kind] > count]
+        return [self._line(kind, time.time()) for kind in kinds]
 
     def _count(self, kind: str, now: float) -> str:
-        self.seen[kind] += 1
-        told_at, _ = self.told.get(kind, (0.0, 0))
-        return self._tell(kind, now) if abs(now - told_at) >= PERIOD else ""
+        self.counts[kind] += 1
+        reported_at, _ = self.reports.get(kind, (0.0, 0))
+        return self._line(kind, now) if abs(now - reported_at) >= PERIOD else ""
 
-    def _tell(self, kind: str, now: float) -> str:
-        self.told[kind] = (now, self.seen[kind])
-        return f"{kind}: {self.seen[kind]} since the start"
+    def _line(self, kind: str, now: float) -> str:
+        self.reports[kind] = (now, self.counts[kind])
+        return f"{kind}: {self.counts[kind]} since startup"
 
 
 def kind_of(record: logging.LogRecord) -> str | None:
-    """What a line comes down to; None: it quotes nothing and may be printed as it is."""
-    if record.name.split(".")[0] in OURS and not record.exc_info:
+    """Return the kind that replaces a line, or None if the line quotes nothing."""
+    if record.name.split(".")[0] in OUR_LOGGERS and not record.exc_info:
         return None
-    if getattr(record, "status_code", None) == 503:  # Django's own line of an answer
-        return "requests refused: the server is full, or its store is away"
-    beginning = next(filter(str(record.msg).startswith, KNOWN), None)
+    if getattr(record, "status_code", None) == 503:  # Django logs this response itself
+        return "requests refused because the server is full or its store is unavailable"
+    beginning = next(filter(str(record.msg).startswith, KINDS), None)
     if beginning is None:
-        kind: str | None = f"{record.levelname.lower()} lines of {record.name}, withheld"
+        kind: str | None = f"{record.levelname.lower()} lines from {record.name}, withheld"
     else:
-        kind = KNOWN[beginning]
+        kind = KINDS[beginning]
     if kind and record.exc_info and record.exc_info[0]:
-        return f"{kind}, {record.exc_info[0].__name__} at {place(record.exc_info[2])}"
+        return f"{kind}, {record.exc_info[0].__name__} at {location(record.exc_info[2])}"
     return kind
 
 
-def place(trace: TracebackType | None) -> str:
-    """Where in the code an exception came from: the last line of ours, else the last line."""
+def location(trace: TracebackType | None) -> str:
+    """Return the file and line of an exception: the last one in our code, or else the last one."""
     frames = traceback.extract_tb(trace)
-    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
     if not frames:
-        return "an unknown place"
-    frame = (ours or frames)[-1]
+        return "an unknown location"
+    in_our_code = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
+    frame = (in_our_code or frames)[-1]
     return f"{Path(frame.filename).name}:{frame.lineno}"
 
 
-discreet = Discreet()
+redacting_filter = RedactingFilter()
 
 
 def handler() -> logging.Handler:
-    """Django's way to standard error: through the same filter, in gunicorn's form."""
+    """Return the handler for Django's log lines: redacted, and in the format of gunicorn's."""
     stream = logging.StreamHandler()
     stream.setFormatter(logging.Formatter(Logger.error_fmt, Logger.datefmt))
-    stream.addFilter(discreet)
+    stream.addFilter(redacting_filter)
     return stream
 
 
-class DiscreetLogger(Logger):  # type: ignore[misc]  # gunicorn is not typed
-    """gunicorn's logger, whose access lines tell time, status, size and duration only."""
+class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn is not typed
+    """gunicorn's logger. Its access lines have only the time, status, size and duration."""
 
-    told = ("t", "s", "b", "B", "T", "D", "M", "L", "p")
+    access_atoms = ("t", "s", "b", "B", "T", "D", "M", "L", "p")
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         atoms = super().atoms(resp, req, environ, request_time)
-        return {name: atoms[name] for name in self.told}
+        return {name: atoms[name] for name in self.access_atoms}
 
-    def hush(self) -> None:
-        """Let no request be quoted from now on, in this process."""
-        for printer in self.error_log.handlers:
-            printer.addFilter(discreet)
-        # Python would print the object that failed: a socket, with the address at its other end.
-        sys.unraisablehook = lambda failure: note_failure(
+    def redact(self) -> None:
+        """Redact all further lines of this process."""
+        for handler in self.error_log.handlers:
+            handler.addFilter(redacting_filter)
+        # Python would print the object that failed: a socket, with the address of its peer.
+        sys.unraisablehook = lambda failure: log_failure(
             None, failure.exc_type, failure.exc_value, failure.exc_traceback
         )
 
 
-def note_failure(context: Any, kind: Any, value: Any, trace: Any) -> None:
-    """Log what failed outside every request, without its context: that is a client's address."""
+def log_failure(context: Any, kind: Any, value: Any, trace: Any) -> None:
+    """Log a failure outside all requests, without its context, which is a client's address."""
     del context
     logging.getLogger("gevent").error("A greenlet failed", exc_info=(kind, value, trace))
 
 
-def tell_untold() -> None:
-    """Print how often things happened since their last line."""
-    for line in discreet.untold():
+def report_suppressed() -> None:
+    """Log how often suppressed lines occurred since the last line of their kind."""
+    for line in redacting_filter.suppressed():
         logging.getLogger(__name__).warning(line)

@@ -1,4 +1,4 @@
-"""Django settings of the stand-alone deployment. No database, no sessions, no accounts."""
+"""Django settings of the stand-alone server. It has no database, no sessions and no accounts."""
 
 import os
 import secrets
@@ -11,15 +11,15 @@ from tracking_site import environment
 
 ENV = environment.read(os.environ)
 
-# No form is shown and no cookie set, so a key that dies with the process is enough, unless a store
-# outlives it: environment.py then asks for one.
+# There are no forms and no cookies, so a key that is lost with the process is enough. With a store,
+# environment.py requires SECRET_KEY.
 SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
 DEBUG = False
-# Nothing here reads the Host: no absolute URL is built from it, no cookie is bound to it.
+# Nothing here reads the Host header: no URL is built from it, and there are no cookies.
 ALLOWED_HOSTS = ["*"]
 
 INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "collector"]
-# The demonstration is part of a checkout, and neither of the wheel nor of the image.
+# A checkout has the demonstration; the wheel and the image do not.
 if find_spec("simulation"):
     INSTALLED_APPS.append("simulation")
 MIDDLEWARE = [
@@ -52,7 +52,7 @@ HEADCOUNT_REVISION = ENV.revision
 HEADCOUNT_MIN_GROUP = ENV.min_group
 HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 
-# Pages need our own styles and pictures, and nothing else: no script, no frame, no third party.
+# Pages need only our own styles and images: no scripts, no frames and no third parties.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -65,7 +65,7 @@ CONTENT_SECURITY_POLICY = {
 }
 SECURE_REFERRER_POLICY = "no-referrer"
 
-# Collected files are hashed and compressed; a bare clone serves them from where they are.
+# Collected files have a hash in their names and are compressed. A clone serves the original files.
 STATIC_URL = f"{ENV.path_prefix}/static/"
 STATIC_ROOT = ENV.static_root or None
 WHITENOISE_USE_FINDERS = not STATIC_ROOT
@@ -74,12 +74,12 @@ if STATIC_ROOT:
         "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
     }
 
-# One clock everywhere: days end at midnight UTC, and log lines say UTC.
+# Days end at midnight UTC, and log lines have UTC times.
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
 
-# Errors only, and none of them quotes a request; see logs.py.
+# Django logs errors only, and logs.py redacts them.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -92,7 +92,7 @@ LOGGING = {
 }
 
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # no CSRF protection: there are no sessions and no cookies to abuse
-    "security.W004",  # no HSTS: the proxy in front speaks TLS, and says so itself
-    "security.W008",  # no redirect to HTTPS: reporting clients do not follow it; the report is lost
+    "security.W003",  # no CSRF protection: there are no sessions and no cookies
+    "security.W004",  # no HSTS: the proxy in front provides HTTPS, and may send the header
+    "security.W008",  # no redirect to HTTPS: clients do not follow it, and reports would be lost
 ]

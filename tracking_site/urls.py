@@ -1,4 +1,4 @@
-"""Every URL of the stand-alone server is one of `collector`'s, without a prefix to resolve."""
+"""The URLs of the stand-alone server: those of `collector`, without a prefix."""
 
 from collector.urls import urlpatterns
 from collector.views import errors

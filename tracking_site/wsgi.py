@@ -1,4 +1,4 @@
-"""What `gunicorn tracking_site.wsgi` serves."""
+"""The WSGI application that `gunicorn tracking_site.wsgi` serves."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -12,10 +12,11 @@ django_application = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Django, without the parameters of a Content-Type.
+    """Call Django, without the parameters of the Content-Type.
 
-    JSON is UTF-8 and no parameter of it is read. But Django decodes the query by a `charset` before
-    any view is asked, and fails outside them all if that is none for text or the query is too long.
+    JSON is always UTF-8, and nothing here reads a parameter. But Django decodes the query with the
+    `charset` before it calls any view. If that is not a text encoding, or if the query is too long,
+    Django fails outside all views.
     """
     environ["CONTENT_TYPE"] = environ.get("CONTENT_TYPE", "").partition(";")[0]
     return django_application(environ, start_response)

@@ -11,6 +11,8 @@ from collector.cache.server_requirements import ServerRequirement
 from collector.cache.tally import Tally
 from collector.conf import MAX_ENTRIES, MAX_VALUES
 
+Timeout = float | None  # seconds, or None for a key that never expires
+
 
 class CacheFull(Exception):
     """A new key was refused because MAX_ENTRIES keys are live. Live keys can still be set."""
@@ -69,11 +71,7 @@ class TallyCache(BaseCache):
         raise NotImplementedError
 
     def put(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> float | None:
         """Set a key as `set` does, and return its expiry in POSIX seconds, or None for never.
 
@@ -117,16 +115,12 @@ class TallyCache(BaseCache):
         return []
 
     def set(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
         """Set a key. Raises CacheFull or TooManyValues."""
         self.put(key, value, timeout=timeout, version=version)
 
-    def get_backend_timeout(self, timeout: float | None = DEFAULT_TIMEOUT) -> float | None:
+    def get_backend_timeout(self, timeout: Timeout = DEFAULT_TIMEOUT) -> float | None:
         """Return the expiry, in POSIX seconds, of a key that is set now; None means never."""
         if timeout is DEFAULT_TIMEOUT:
             timeout = self.default_timeout

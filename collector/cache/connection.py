@@ -1,32 +1,27 @@
 """Connections to the store: one pool per process and server, and an answer within two seconds."""
 
 import logging
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    ConnectionError as ClosedConnection,
-)
-from redis.exceptions import (
-    NoPermissionError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import ConnectionError as ClosedConnection
+from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as LateAnswer
 from redis.retry import Retry
 
 from collector.cache.base import InvalidURL, Unavailable
 from collector.cache.server_requirements import FORBIDDEN, REQUIREMENTS, ServerRequirement
 
 SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
-# A request that waits for a connection and then for an answer must be refused within two seconds.
 TIMEOUT = 0.9  # seconds to connect, and to wait for an answer
-POOL_TIMEOUT = 0.9  # seconds to wait for a connection
+PAUSE = 1  # seconds during which a store that did not answer is not asked again
 CONNECTIONS = 32  # the server runs one script at a time, so more would only wait there
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 WRITES = {"put", "probe"}  # what a server without memory, or a replica, refuses
@@ -56,6 +51,12 @@ class StoreClient:
         self.unchecked = unchecked
         self.script = Redis(connection_pool=self.pool).register_script(SCRIPT)
         self.logged = ""  # the problem that was logged last, while it lasts
+        self.unreachable_until = 0.0  # on the monotonic clock
+        # Requests wait here for a connection, in order, for as long as the store answers. In the
+        # queue of the pool, under gevent, later requests overtake earlier ones.
+        self.turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(CONNECTIONS):
+            self.turns.put(None)
 
     def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
         """Run an operation of the script, and return its answer. Raises Unavailable."""
@@ -88,9 +89,14 @@ class StoreClient:
             self.pool.release(connection)  # type: ignore[no-untyped-call]  # redis-py's
 
     def _try(self, action: Callable[[], T]) -> T:
+        self.turns.get()
         try:
+            if time.monotonic() < self.unreachable_until:
+                raise Unavailable("the store did not answer a moment ago")
             return action()
         except (RedisError, OSError) as error:
+            if isinstance(error, (ClosedConnection, LateAnswer, OSError)):
+                self.unreachable_until = time.monotonic() + PAUSE
             if isinstance(error, (UnmetRequirements, ReadOnlyError)):
                 # Connections that are open already must be checked again, or lead to the server
                 # that has become the primary one.
@@ -100,6 +106,8 @@ class StoreClient:
                 log.warning("The store takes no reports: %s", problem)
                 self.logged = problem
             raise Unavailable(problem) from error
+        finally:
+            self.turns.put(None)
 
 
 def _pool(url: str) -> BlockingConnectionPool:
@@ -112,7 +120,6 @@ def _pool(url: str) -> BlockingConnectionPool:
         return BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS,
-            timeout=POOL_TIMEOUT,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             # Send again what was sent on a connection that the server had closed. A server that

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
-from collector.cache.base import CacheFull, TallyCache, TooManyValues
+from collector.cache.base import CacheFull, TallyCache, Timeout, TooManyValues
 from collector.cache.serialization import NONE, pickled
 from collector.cache.tally import Cohort, Tally
 
@@ -242,11 +242,7 @@ class MemoryCache(TallyCache):
         return min(self._contents.since, time.time())  # the clock may have gone back
 
     def add(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         name = self.make_and_validate_key(key, version=version)
         content, copy = self._pickle_and_copy(value)
@@ -264,11 +260,7 @@ class MemoryCache(TallyCache):
         return pickle.loads(group.value) if group else default
 
     def put(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> float | None:
         name = self.make_and_validate_key(key, version=version)
         content, copy = self._pickle_and_copy(value)
@@ -276,7 +268,7 @@ class MemoryCache(TallyCache):
             return self._put(self._contents.digest(name), content, copy, timeout)
 
     def touch(
-        self, key: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         name = self.make_and_validate_key(key, version=version)
         with self._contents.lock:

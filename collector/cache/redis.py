@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.utils.encoding import force_bytes
 
-from collector.cache.base import CacheFull, TallyCache, TooManyValues, Unavailable
+from collector.cache.base import CacheFull, TallyCache, Timeout, TooManyValues, Unavailable
 from collector.cache.connection import StoreClient, store_client
 from collector.cache.serialization import sealed, unsealed
 from collector.cache.server_requirements import ServerRequirement
@@ -90,11 +90,7 @@ class RedisCache(TallyCache):
         return _finite(self._meta("since"))
 
     def add(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         digest = self._digest(key, version)
         return self._put("add", digest, self.get_backend_timeout(timeout), self._seal(value))
@@ -104,11 +100,7 @@ class RedisCache(TallyCache):
         return self._unseal(answer[0]) if answer else default
 
     def put(
-        self,
-        key: Any,
-        value: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> float | None:
         digest = self._digest(key, version)
         expiry = self.get_backend_timeout(timeout)
@@ -116,7 +108,7 @@ class RedisCache(TallyCache):
         return expiry
 
     def touch(
-        self, key: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         digest = self._digest(key, version)
         return self._put("touch", digest, self.get_backend_timeout(timeout))
@@ -169,8 +161,8 @@ class RedisCache(TallyCache):
     def free_expired(self) -> None:
         """Close the period that is over, and check the server's configuration.
 
-        The server itself drops expired keys. This process drops the values that it knows, since some
-        of them may have been forgotten meanwhile.
+        The server itself drops expired keys. This process drops the values that it knows: some may
+        have been forgotten meanwhile.
         """
         self._known = Known()
         self._client().check()

@@ -1,1 +1,1 @@
-"""The docs, and the description of the API."""
+"""The docs that this server serves, and the description of its API."""

@@ -1,4 +1,4 @@
-"""The description of the API in words, for the page that shows it."""
+"""The description of the API in words, for the tables of the API page."""
 
 import json
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from collector.docs import openapi
 
 
 def requests() -> Iterator[dict[str, Any]]:
-    """Each request: what it is, what is sent, what may be asked, and the answers."""
+    """Return each request with its body, its parameters and its responses."""
     for path, methods in openapi.document()["paths"].items():
-        for method, described in methods.items():
+        for method, operation in methods.items():
             yield {
                 "title": f"{method.upper()} {path}",
-                "summary": described["summary"],
-                "body": _body(described),
-                "example": _example(described),
+                "summary": operation["summary"],
+                "body": _body(operation.get("requestBody", {})),
+                "example": _example(operation),
                 "parameters": [
                     (each["name"], kind(each["schema"]), each["description"])
-                    for each in described.get("parameters", ())
+                    for each in operation.get("parameters", ())
                 ],
-                "answers": [
-                    (status, answer["description"], _body({"requestBody": answer}))
-                    for status, answer in described["responses"].items()
+                "responses": [
+                    (status, response["description"], _body(response))
+                    for status, response in operation["responses"].items()
                 ],
             }
 
 
 def types() -> Iterator[dict[str, Any]]:
-    """Each type: what it is, and its members."""
+    """Return each type with its members."""
     for name, schema in openapi.schemas().items():
         yield {
             "name": name,
@@ -41,7 +41,7 @@ def types() -> Iterator[dict[str, Any]]:
 
 
 def kind(schema: dict[str, Any], *, required: bool = True) -> str:
-    """A schema in words."""
+    """Return a schema in words."""
     if not required:
         return f"{kind(schema)}, or left out"
     if "$ref" in schema:
@@ -52,32 +52,33 @@ def kind(schema: dict[str, Any], *, required: bool = True) -> str:
     if "enum" in schema:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     limit = f" of at most {schema['maxLength']} characters" if "maxLength" in schema else ""
-    pattern = f" like `{schema['pattern']}`" if "pattern" in schema else ""
+    pattern = f" that matches `{schema['pattern']}`" if "pattern" in schema else ""
     return str(schema.get("format", schema["type"])) + limit + pattern + _parts(schema)
 
 
 def _parts(schema: dict[str, Any]) -> str:
+    """Return what an array or an object contains."""
     if "items" in schema:
-        most = f", {schema['maxItems']} at most" if "maxItems" in schema else ""
+        most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
         return f" of {kind(schema['items'])}{most}"
     values = schema.get("additionalProperties")
     return f" of {kind(values)} by name" if values else ""
 
 
 def _meaning(schema: dict[str, Any]) -> str:
-    """What a member means; a description of one of several kinds is that of all."""
+    """Return the description of a member, or of the first of its kinds."""
     (meaning, *_) = (each.get("description", "") for each in (schema, *schema.get("anyOf", ())))
     return str(meaning)
 
 
-def _body(described: dict[str, Any]) -> str:
-    content = described.get("requestBody", {}).get("content", {})
+def _body(part: dict[str, Any]) -> str:
+    """Return the type of the body of a request or a response."""
     return ", ".join(
         kind(of["schema"]) if media == openapi.JSON else f"`{media}`"
-        for media, of in content.items()
+        for media, of in part.get("content", {}).items()
     )
 
 
-def _example(described: dict[str, Any]) -> str:
-    sent = described.get("requestBody", {}).get("content", {}).get(openapi.JSON, {})
-    return json.dumps(sent.get("example"), indent=2)
+def _example(operation: dict[str, Any]) -> str:
+    body = operation.get("requestBody", {}).get("content", {}).get(openapi.JSON, {})
+    return json.dumps(body.get("example"), indent=2)

@@ -1,4 +1,4 @@
-"""The docs as they are served: pages, the description of the API, and where `/` leads."""
+"""The views of the docs pages, of the description of the API, and of `/`."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -10,15 +10,15 @@ from collector.views.ingest import Ingest
 
 
 class Root(Ingest):
-    """Takes reports; a browser that visits is sent to the docs."""
+    """Accepts reports, and redirects a browser to the docs."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        where = conf.docs_url or reverse("collector-docs")
-        return HttpResponseRedirect(where, content=rendering.welcome(where))
+        url = conf.docs_url or reverse("collector-docs")
+        return HttpResponseRedirect(url, content=rendering.welcome(url))
 
 
 class Docs(Endpoint):
-    """The docs, with the settings in force."""
+    """Returns a docs page."""
 
     name = "docs"
 
@@ -28,7 +28,7 @@ class Docs(Endpoint):
 
 
 class OpenApi(Endpoint):
-    """The API, described."""
+    """Returns the description of the API."""
 
     cross_origin = True
 

@@ -1,6 +1,6 @@
-"""One installation's report, and what this server, as it is set, would answer to it.
+"""The examples in the docs: one report, and the responses of this server under its settings.
 
-The docs quote these; a test asks a server the same and compares.
+A test sends the same requests to a server and compares the responses.
 """
 
 import json
@@ -15,119 +15,111 @@ from collector.conf import DAY, conf
 from collector.numbers import filters, stats
 from collector.numbers import history as past
 from collector.numbers.dimensions import Rules
-from collector.numbers.history import ClosedDays
-from collector.numbers.moments import iso
+from collector.numbers.moments import iso, iso_date
 from collector.numbers.snapshot import Snapshot
-from collector.reports import parsing as reports
 from collector.reports.fields import FIELDS
+from collector.reports.parsing import Refusal, parse
 from collector.views import badges
 from collector.views import health as server
 from collector.views.endpoint import Problem
 from collector.views.ingest import Receipt
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
-DAY_OF_REPORT = 20_522  # days since 1970: 2026-03-10
+DAY_OF_REPORT = 20_522  # days since 1970-01-01: 2026-03-10
 PREFIX = "0.9"
 
 
+def content() -> dict[str, Any]:
+    """Return the content of the report."""
+    return {"id": ID, "version": {field.name: field.example for field in FIELDS}}
+
+
 def report() -> str:
-    """The body of a report."""
-    return json.dumps(sent())
+    """Return the body of the report."""
+    return json.dumps(content())
 
 
 def report_indented() -> str:
-    """The body of a report, to be read."""
-    return json.dumps(sent(), indent=2)
+    """Return the body of the report, indented for a reader."""
+    return json.dumps(content(), indent=2)
 
 
 def day() -> str:
-    """The day of that report."""
-    return iso(DAY_OF_REPORT * DAY)[:10]
+    """Return the day on which the report arrives."""
+    return iso_date(DAY_OF_REPORT)
 
 
 def forgotten_day() -> str:
-    """The day at whose beginning it is forgotten."""
+    """Return the day at whose beginning the report is forgotten."""
     return iso(_expiry())[:10]
 
 
 def receipt() -> str:
-    """The answer to it."""
-    return _compact(Receipt(_version(), iso(_expiry())))
+    """Return the response to the report."""
+    return _json(Receipt(_version(), iso(_expiry())))
 
 
 def refusal() -> str:
-    """The answer to a report whose id is none."""
+    """Return the response to a report with an invalid id."""
     try:
-        reports.parse(b'{"id": "my-server"}')
-    except reports.Refusal as refused:
-        return _compact(Problem(refused.problem, refused.field or UNSET))
-    raise AssertionError("a refusal that is none")
+        parse(b'{"id": "my-server"}')
+    except Refusal as refused:
+        return _json(Problem(refused.problem, refused.field or UNSET))
+    raise AssertionError("The parser accepts an invalid id.")
 
 
 def numbers() -> str:
-    """The statistics after that report."""
-    return _compact(_numbers())
+    """Return the statistics after the report."""
+    return _json(stats.statistics(_snapshot()))
 
 
 def filtered() -> str:
-    """The statistics of a filter that matches nothing."""
-    return _compact(_numbers({"app": [f"{PREFIX}*"], "arch": ["sparc"]}))
+    """Return the statistics with filters that match nothing."""
+    query = {"app": [f"{PREFIX}*"], "arch": ["sparc"]}
+    return _json(stats.statistics(_snapshot(), filters.parse(query)))
 
 
 def history() -> str:
-    """The past of a server that started today."""
-    return _compact(past.history(_snapshot().history, _snapshot().since))
+    """Return the history of a server that started today."""
+    return _json(past.history(_snapshot().history, _snapshot().since))
 
 
 def badge_path() -> str:
-    """Where the badge is drawn here."""
+    """Return the path of the badge that this server draws."""
     return reverse("collector-badge-svg")
 
 
 def badge() -> str:
-    """Where the badge is."""
+    """Return the URL of the badge that shields.io draws."""
     return badges.static_url(badges.Badge("instances", "1", "blue"))
 
 
 def badge_json() -> str:
-    """The badge described."""
-    return _compact(badges.description(badges.Badge("instances", "1", "blue", warming_up=True)))
+    """Return the description of the badge."""
+    return _json(badges.description(badges.Badge("instances", "1", "blue", warming_up=True)))
 
 
 def health() -> str:
-    """That the server is alive."""
-    return _compact(server.health())
-
-
-def docs_url() -> str:
-    """Where a browser that visits is sent."""
-    return conf.docs_url or f"{conf.public_url}/docs"
-
-
-def sent() -> dict[str, Any]:
-    """The content of a report."""
-    return {"id": ID, "version": {field.name: field.example for field in FIELDS}}
+    """Return the response of `/healthz`."""
+    return _json(server.health())
 
 
 def _version() -> dict[str, str | None]:
-    return reports.parse(report().encode()).version
+    return parse(report().encode()).version
 
 
 def _expiry() -> int:
     return (DAY_OF_REPORT + conf.retention_days + 1) * DAY
 
 
-def _numbers(query: dict[str, list[str]] | None = None) -> Any:
-    return stats.statistics(_snapshot(), filters.parse(query or {}))
-
-
 def _snapshot() -> Snapshot:
+    """Return a snapshot a minute after counting began, with the report and no past day."""
     since = DAY_OF_REPORT * DAY + 8 * 3600
     counts = {b"": 1}
     tally = Tally({b"": _version()}, counts, (Cohort(_expiry(), False, 1, counts),))
     rules = Rules(conf.min_group, conf.hide)
-    return Snapshot(tally, ClosedDays({}, rules), since, since + 60, rules)
+    return Snapshot(tally, past.ClosedDays({}, rules), since, since + 60, rules)
 
 
-def _compact(content: Any) -> str:
+def _json(content: Any) -> str:
     return msgspec.json.encode(content).decode()

@@ -1,4 +1,4 @@
-"""The API, described: OpenAPI 3.1, with the schemas of the types that parse and answer."""
+"""The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,39 +11,45 @@ from django.urls import reverse
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
 from collector.docs import examples
-from collector.numbers import history, stats
+from collector.numbers import filters
 from collector.numbers.dimensions import ALL
-from collector.reports import parsing as reports
-from collector.views import badges, endpoint, health, ingest
+from collector.numbers.history import History
+from collector.numbers.stats import Numbers
+from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget
+from collector.views import badges
+from collector.views.badges import BadgeDescription
+from collector.views.endpoint import Problem
+from collector.views.health import Health, Status
+from collector.views.ingest import Receipt
 
 JSON = "application/json"
 SCHEMAS = "#/components/schemas/{name}"
 MEANINGS = {
-    200: "The answer.",
-    201: "The report was accepted; its receipt.",
-    204: "Done; there is nothing to say.",
-    302: "Where to go.",
-    304: "The client has it already, by its ETag.",
-    400: "Not what is asked for: what is wrong, and in which field.",
-    408: "The body did not come in time.",
-    411: "There is no Content-Length.",
+    200: "Success.",
+    201: "The report is accepted. The body is its receipt.",
+    204: "No report with this id remains.",
+    302: "Redirect to the address in Location.",
+    304: "The response has not changed since the client cached it with this ETag.",
+    400: "The request is invalid. The body says what is wrong, and in which field.",
+    408: "The body does not arrive in time.",
+    411: "The request has no Content-Length.",
     413: "The body is too long.",
-    414: "The query is too long; gunicorn answers this itself.",
-    415: "The body is not JSON.",
-    503: "The server is full, or its store is away; when to try again is in Retry-After.",
+    414: "The query is longer than these parameters allow, so that gunicorn refuses it.",
+    415: "The Content-Type is not application/json.",
+    503: "The server is full, or its store does not respond. Retry-After says when to try again.",
 }
-NOT_A_BODY = (400, 408, 411, 413, 415)
+INVALID_BODY = (400, 408, 411, 413, 415)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One request and its answers, by status: a type for JSON, or a media type, or None."""
+    """A request and its responses by status: a type for JSON, a media type, or None for no body."""
 
-    name: str  # of the path, in urls.py
+    name: str  # of the path in urls.py
     summary: str
-    answers: dict[int, Any]
+    responses: dict[int, Any]
     method: str = "get"
-    body: Any = None  # the type of what is sent
+    body: Any = None  # the type of the request's body
     example: Any = None
     parameters: tuple[dict[str, Any], ...] = ()
     refusals: tuple[int, ...] = ()
@@ -53,133 +59,146 @@ def _parameter(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": meaning, "schema": schema}
 
 
-def _filters(**limit: int) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        _parameter(
-            dimension.name,
-            f"Count only these {dimension.breakdown}; a final * makes a prefix.",
-            type="array",
-            items={"type": "string"},
-            **limit,
-        )
-        for dimension in ALL.values()
+def _text(limit: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": limit, "pattern": PRINTABLE_ASCII}
+
+
+# A query within these limits fits into the request line that the server accepts.
+FILTERS = tuple(
+    _parameter(
+        dimension.name,
+        f"Count only instances with these {dimension.breakdown}. A final `*` matches any ending; "
+        r"`\*` is a literal `*` there.",
+        type="array",
+        maxItems=MAX_FILTERS,
+        items=_text(filters.max_length(dimension)),
     )
-
-
+    for dimension in ALL.values()
+)
 BADGE = (
-    _parameter("label", "The left side.", type="string", default=badges.LABEL),
-    _parameter("color", "A name or a hexadecimal number.", type="string", default=badges.COLOR),
-    *_filters(),
+    _parameter(
+        "label",
+        "The text on the left. Other characters are possible if the query is short.",
+        default=badges.LABEL,
+        **_text(badges.LABEL_LIMIT),
+    ),
+    _parameter(
+        "color",
+        "A color name of shields.io, or a hexadecimal number.",
+        default=badges.COLOR,
+        **_text(max(map(len, badges.COLORS))),
+    ),
+    *FILTERS,
 )
 OPERATIONS = (
     Operation(
         name="root",
-        summary="Report",
+        summary="Send a report",
         method="post",
-        body=reports.Body,
-        example=examples.sent(),
-        answers={201: ingest.Receipt},
-        refusals=(*NOT_A_BODY, 503),
+        body=Body,
+        example=examples.content(),
+        responses={201: Receipt},
+        refusals=(*INVALID_BODY, 503),
     ),
     Operation(
         name="forget",
-        summary="Be forgotten; the answer is the same if the id was never known",
+        summary="Erase a report; the response is the same if the id is not known",
         method="post",
-        body=reports.Forget,
+        body=Forget,
         example={"id": examples.ID},
-        answers={204: None},
-        refusals=(*NOT_A_BODY, 503),
+        responses={204: None},
+        refusals=(*INVALID_BODY, 503),
     ),
     Operation(
         name="stats",
-        summary="The statistics; filters narrow them",
-        answers={200: stats.Numbers, 304: None},
-        parameters=_filters(maxItems=MAX_FILTERS),
+        summary="Get the statistics of the instances that the filters select",
+        responses={200: Numbers, 304: None},
+        parameters=FILTERS,
         refusals=(400, 503),
     ),
     Operation(
         name="history",
-        summary="The days that are over",
-        answers={200: history.History, 304: None},
+        summary="Get the statistics of past days",
+        responses={200: History, 304: None},
         refusals=(503,),
     ),
     Operation(
         name="history-csv",
-        summary="The same as a table: date, what, name, installations",
-        answers={200: "text/csv", 304: None},
+        summary="Get the statistics of past days as a table: date, what, name, installations",
+        responses={200: "text/csv", 304: None},
         refusals=(503,),
     ),
     Operation(
         name="badge",
-        summary="Go to a badge at shields.io",
-        answers={302: None},
+        summary="Redirect to a badge at shields.io",
+        responses={302: None},
         parameters=BADGE,
     ),
     Operation(
         name="badge-svg",
-        summary="A badge",
-        answers={200: "image/svg+xml", 304: None},
+        summary="Get a badge",
+        responses={200: "image/svg+xml", 304: None},
         parameters=BADGE,
     ),
     Operation(
         name="badge-json",
-        summary="A badge, described to shields.io",
-        answers={200: badges.BadgeDescription, 304: None},
+        summary="Get the description of a badge for shields.io",
+        responses={200: BadgeDescription, 304: None},
         parameters=BADGE,
     ),
     Operation(
         name="metrics",
-        summary="The statistics and the process, for Prometheus",
-        answers={200: "text/plain"},
+        summary="Get the statistics and the state of the process, for Prometheus",
+        responses={200: "text/plain"},
         refusals=(503,),
     ),
     Operation(
         name="openapi",
-        summary="This description",
-        answers={200: dict[str, Any], 304: None},
+        summary="Get this description",
+        responses={200: dict[str, Any], 304: None},
     ),
-    Operation(name="root", summary="Go to the docs", answers={302: "text/html"}),
+    Operation(name="root", summary="Redirect to the docs", responses={302: "text/html"}),
     Operation(
         name="dashboard",
-        summary="The numbers, to be looked at; the same filters",
-        answers={200: "text/html", 302: None, 304: None},
-        parameters=_filters(maxItems=MAX_FILTERS),
+        summary="Get the dashboard of the instances that the filters select",
+        responses={200: "text/html", 302: None, 304: None},
+        parameters=FILTERS,
         refusals=(400, 503),
     ),
-    Operation(name="docs", summary="The docs", answers={200: "text/html", 304: None}),
+    Operation(name="docs", summary="Get the docs", responses={200: "text/html", 304: None}),
     Operation(
         name="clients",
-        summary="How an application asks for consent and reports",
-        answers={200: "text/html", 304: None},
+        summary="Get the page about consent and about clients",
+        responses={200: "text/html", 304: None},
     ),
-    Operation(name="api", summary="The API, to be read", answers={200: "text/html", 304: None}),
-    Operation(name="healthz", summary="Alive", answers={200: health.Health}),
+    Operation(name="api", summary="Get the API page", responses={200: "text/html", 304: None}),
+    Operation(name="healthz", summary="Check that the server is alive", responses={200: Health}),
     Operation(
         name="readyz",
-        summary="Able to take reports",
-        answers={200: health.Status},
+        summary="Check that the server can accept reports",
+        responses={200: Status},
         refusals=(503,),
     ),
 )
 TYPES = (
-    endpoint.Problem,
+    Problem,
     *(each.body for each in OPERATIONS if each.body),
-    *(kind for each in OPERATIONS for kind in each.answers.values() if isinstance(kind, type)),
+    *(kind for each in OPERATIONS for kind in each.responses.values() if isinstance(kind, type)),
 )
 
 
 @cache
 def text() -> bytes:
-    """The description as JSON."""
+    """Return the description as JSON."""
     return msgspec.json.encode(document())
 
 
 def document() -> dict[str, Any]:
-    """The description."""
+    """Return the description."""
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         path = reverse(f"collector-{operation.name}")
-        paths.setdefault(path, {})[operation.method] = _described(operation)
+        paths.setdefault(path, {})[operation.method] = _describe(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -194,30 +213,30 @@ def document() -> dict[str, Any]:
 
 
 def schemas() -> dict[str, Any]:
-    """The schema of each type by its name."""
-    _, found = msgspec.json.schema_components(TYPES, ref_template=SCHEMAS)
-    return found
+    """Return the schema of each type by its name."""
+    _, components = msgspec.json.schema_components(TYPES, ref_template=SCHEMAS)
+    return components
 
 
-def _described(operation: Operation) -> dict[str, Any]:
-    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, endpoint.Problem)
+def _describe(operation: Operation) -> dict[str, Any]:
+    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, Problem)
     if operation.parameters:
         refusals[414] = "text/html"
-    described: dict[str, Any] = {
+    description: dict[str, Any] = {
         "operationId": f"{operation.method}-{operation.name}",
         "summary": operation.summary,
         "responses": {
             str(status): {"description": MEANINGS[status], **_content(content)}
-            for status, content in sorted({**operation.answers, **refusals}.items())
+            for status, content in sorted({**operation.responses, **refusals}.items())
         },
     }
     if operation.parameters:
-        described["parameters"] = list(operation.parameters)
+        description["parameters"] = list(operation.parameters)
     if operation.body:
         content = _content(operation.body)
         content["content"][JSON]["example"] = operation.example
-        described["requestBody"] = {"required": True, **content}
-    return described
+        description["requestBody"] = {"required": True, **content}
+    return description
 
 
 def _content(content: Any) -> dict[str, Any]:
@@ -229,9 +248,9 @@ def _content(content: Any) -> dict[str, Any]:
     return {"content": {JSON: {"schema": schema}}}
 
 
-def _forget(**kwargs: Any) -> None:
+def _clear_text(**kwargs: Any) -> None:
     """Follow `override_settings`."""
     text.cache_clear()
 
 
-setting_changed.connect(_forget)
+setting_changed.connect(_clear_text)

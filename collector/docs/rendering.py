@@ -1,4 +1,4 @@
-"""The docs: Markdown, filled with the settings in force, as pages."""
+"""The docs pages: Markdown templates, rendered to HTML with the settings in force."""
 
 from functools import cache
 from pathlib import Path
@@ -6,16 +6,16 @@ from typing import Any
 
 from django.core.signals import setting_changed
 from django.template import Context, Engine
+from django.utils.text import get_text_list
 from markdown import Markdown
 
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
-from collector.docs import api_tables as reference
-from collector.docs import examples
+from collector.docs import api_tables, examples
 from collector.reports.fields import FIELDS
 from collector.views.layout import render_page
 
 SOURCES = Path(__file__).parent / "pages"
-TITLES = {  # by the name of the path
+TITLES = {  # by the name of the page
     "docs": "What this server counts",
     "clients": "Report from your application",
     "api": "The API",
@@ -26,24 +26,34 @@ TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth":
 
 @cache
 def page(name: str = "docs") -> str:
-    """One of the docs as an HTML page."""
-    return _page(_filled(name), TITLES[name], name)
+    """Return a docs page as HTML."""
+    return _html(markdown(name), TITLES[name], name)
 
 
 @cache
-def welcome(where: str) -> str:
-    """A short HTML page: the first section of the docs, and where the rest is."""
-    first_section = _filled("docs").split("[TOC]")[0]
-    return _page(f"{first_section}\n[Read the docs]({where})\n", TITLES["docs"])
+def welcome(url: str) -> str:
+    """Return the first section of the docs as an HTML page, with a link to the docs at `url`."""
+    first_section = markdown("docs").split("[TOC]")[0]
+    return _html(f"{first_section}\n[Read the docs]({url})\n", TITLES["docs"])
+
+
+def markdown(name: str) -> str:
+    """Return the Markdown of a docs page, with the settings and examples filled in."""
+    # Markdown escapes what is in code; elsewhere, the template uses force_escape.
+    source = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
+    return Engine(autoescape=False).from_string(source).render(Context(facts(), autoescape=False))
 
 
 def facts() -> dict[str, Any]:
-    """What the docs say of this deployment: the settings in force, and examples under them."""
+    """Return what the templates use: the settings in force, and examples that follow them."""
+    counted = [field.label for field in FIELDS if field.counted_as]
     return {
-        "api": reference,
+        "api": api_tables,
         "conf": conf,
+        "counted_labels": get_text_list(counted, "and"),
         "example": examples,
         "fields": FIELDS,
+        "labels": get_text_list([field.label for field in FIELDS], "and"),
         "max_body": MAX_BODY,
         "max_filters": MAX_FILTERS,
         "max_listed": MAX_LISTED,
@@ -51,21 +61,15 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _filled(name: str) -> str:
-    # Markdown escapes what stands in code; elsewhere the source says force_escape.
-    source = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
-    return Engine(autoescape=False).from_string(source).render(Context(facts(), autoescape=False))
-
-
-def _page(source: str, title: str, here: str = "") -> str:
+def _html(source: str, title: str, name: str = "") -> str:
     content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    return render_page("page", title, here, content=content)
+    return render_page("page", title, name, content=content)
 
 
-def _forget_pages(**kwargs: Any) -> None:
+def _clear_pages(**kwargs: Any) -> None:
     """Follow `override_settings`."""
     page.cache_clear()
     welcome.cache_clear()
 
 
-setting_changed.connect(_forget_pages)
+setting_changed.connect(_clear_pages)

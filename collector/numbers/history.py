@@ -68,25 +68,24 @@ _latest: tuple[Mapping[int, Any], ClosedDays] | None = None
 
 
 def closed_days(cache: TallyCache, rules: Rules) -> ClosedDays:
-    """Return the past days of a cache: the same object for as long as nothing in them changes.
-
-    A day that has just closed is still a tally in the cache, which gets its summary here.
-    """
+    """Return the past days of a cache: the same object for as long as nothing in them changes."""
     global _latest  # noqa: PLW0603  the one memory of the last history
-    history = cache.history()
-    unsummarized = {start: day for start, day in history.items() if isinstance(day, Tally)}
-    for start, tally in unsummarized.items():
-        cache.summarize(start, summarize(tally, start))
-    if unsummarized:
-        history = cache.history()
-    latest = _latest
+    history, latest = summarize_closed_days(cache), _latest
     if latest and latest[0] is history and latest[1].rules == rules:
         return latest[1]
-    closed = ClosedDays(
-        {start: day for start, day in history.items() if not isinstance(day, Tally)}, rules
-    )
+    summaries = {start: day for start, day in history.items() if not isinstance(day, Tally)}
+    closed = ClosedDays(summaries, rules)
     _latest = (history, closed)
     return closed
+
+
+def summarize_closed_days(cache: TallyCache) -> Mapping[int, Any]:
+    """Replace the tally of each day that has closed by its summary, and return the history."""
+    history = cache.history()
+    tallies = {start: day for start, day in history.items() if isinstance(day, Tally)}
+    for start, tally in tallies.items():
+        cache.summarize(start, summarize(tally, start))
+    return cache.history() if tallies else history
 
 
 def summarize(tally: Tally, start: int) -> Summary:

@@ -1,4 +1,4 @@
-"""The real application with a view that fails and a greenlet that fails, quoting the request."""
+"""The real application with failures whose exceptions quote the request."""
 
 import gevent
 
@@ -7,7 +7,7 @@ from tracking_site.wsgi import application as tracked
 
 
 def fail(*quoted):
-    """Say in an exception what the request said."""
+    """Raise an exception that quotes the request."""
     raise ValueError(*quoted)
 
 
@@ -15,7 +15,7 @@ stats.statistics = fail
 
 
 def application(environ, start_response):
-    """Fail in the application with a header that cannot be sent, or beside it, or in a view."""
+    """Fail beside a request, with a header that cannot be sent, in the application or in a view."""
     if environ["PATH_INFO"] == "/greenlet":
         gevent.spawn(fail, environ["REMOTE_ADDR"], environ["HTTP_HOST"], environ["QUERY_STRING"])
     if environ["PATH_INFO"] == "/header":

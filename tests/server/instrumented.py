@@ -1,5 +1,6 @@
-"""The real application in a process whose clock the test moves and whose memory it searches."""
+"""The real application in a process whose clock a test moves and whose memory a test searches."""
 
+import atexit
 import gc
 import io
 import json
@@ -8,9 +9,22 @@ from datetime import timedelta
 import time_machine
 
 from collector.cache import records
+from tracking_site import housekeeping
 from tracking_site.wsgi import application as tracked
 
+housekeeping.INTERVAL = 0.1
 clock = time_machine.travel("2026-03-10T12:00:00Z", tick=False).start()
+
+
+@atexit.register
+def print_instances():
+    """Print how many reports were accepted, after the last response."""
+    print(f"At exit, {number_of_keys()} instances were counted.", flush=True)
+
+
+def number_of_keys(_=None):
+    """Return how many keys are in memory, including expired ones."""
+    return len(records()._contents.keys)
 
 
 def forward(days):
@@ -18,33 +32,28 @@ def forward(days):
     clock.shift(timedelta(days=int(days)))
 
 
-def keys(_):
-    """How many keys are in memory, those included that expired."""
-    return len(records()._contents.keys)
-
-
-def digest(key):
-    """A key's digest, in a form that is not the digest."""
+def inverted_digest(key):
+    """Return the digest of a key in a form that a search for the digest does not find."""
     name = records().make_key(key)
     return [255 - byte for byte in records()._contents.digest(name)]
 
 
-def holders(text):
-    """How many live objects hold this text."""
+def count_text(text):
+    """Return how many live objects contain a text."""
     return count_live(lambda data: text.encode() in data)
 
 
-def digests(inverted):
-    """How many live objects are the digest of which `digest` told."""
+def count_digest(inverted):
+    """Return how many live objects are the digest that `inverted_digest` returned."""
     return count_live(lambda data: [255 - byte for byte in data] == json.loads(inverted))
 
 
-def count_live(wanted):
-    """How many live strings and buffers are wanted, out of all that can be reached."""
-    gc.unfreeze()  # what the server froze at its start holds things too
+def count_live(matches):
+    """Return how many strings and buffers match, of all that are reachable."""
+    gc.unfreeze()  # what the server froze at startup holds objects too
     gc.collect()
-    # What was seen is held, so that no other object gets its id meanwhile.
-    seen, waiting, found = {}, gc.get_objects(), 0
+    # `seen` holds the objects themselves, so that no other object gets the id of one of them.
+    seen, waiting, count = {}, gc.get_objects(), 0
     while waiting:
         thing = waiting.pop()
         if id(thing) in seen:
@@ -54,26 +63,29 @@ def count_live(wanted):
         if isinstance(thing, dict):
             waiting += thing  # its referents leave out keys that are strings
         if isinstance(thing, (str, bytes, bytearray, io.BytesIO)):
-            found += wanted(contents(thing))
-    return found
+            count += matches(contents(thing))
+    return count
 
 
 def contents(thing):
-    """The bytes of a string or buffer."""
+    """Return the bytes of a string or buffer."""
     if isinstance(thing, str):
         return thing.encode("utf-8", "surrogatepass")
     return thing.getvalue() if isinstance(thing, io.BytesIO) else bytes(thing)
 
 
+INSTRUMENTS = {
+    tool.__name__: tool
+    for tool in (forward, number_of_keys, inverted_digest, count_text, count_digest)
+}
+
+
 def application(environ, start_response):
-    """Answer /instrument/NAME with what that function says of the body, and all else as ever."""
+    """Answer /instrument/NAME by calling the instrument with the body; pass on all else."""
     _, first, *rest = environ["PATH_INFO"].split("/")
     if first != "instrument":
         return tracked(environ, start_response)
     argument = environ["wsgi.input"].read().decode()
-    said = json.dumps(INSTRUMENTS[rest[0]](argument)).encode()
-    start_response("200 OK", [("Content-Length", str(len(said)))])
-    return [said]
-
-
-INSTRUMENTS = {tool.__name__: tool for tool in (forward, keys, digest, holders, digests)}
+    answer = json.dumps(INSTRUMENTS[rest[0]](argument)).encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]

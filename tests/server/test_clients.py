@@ -393,7 +393,7 @@ def test_where_nothing_can_be_written_nothing_is_sent(hostile, due):
 
 def block(language, number=0):
     """The page's code in a language."""
-    page = docs._filled("clients")
+    page = docs.markdown("clients")
     return re.findall(rf"^```{language}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[number]
 
 
@@ -439,11 +439,11 @@ def test_the_trial_of_the_page(fresh, python):
 
 def test_the_deadline_is_the_one_that_the_page_tells():
     assert DEADLINE_AS_SHIPPED == 5
-    assert "five seconds" in docs._filled("clients")
+    assert "five seconds" in docs.markdown("clients")
 
 
 def test_no_code_of_the_page_is_wide():
-    for code in re.findall(r"^```.*?^```", docs._filled("clients"), re.MULTILINE | re.DOTALL):
+    for code in re.findall(r"^```.*?^```", docs.markdown("clients"), re.MULTILINE | re.DOTALL):
         assert max(map(len, code.splitlines())) <= 100
 
 

@@ -1,4 +1,4 @@
-"""Nothing on disk: no process opens a regular file for writing, or makes or renames one."""
+"""Nothing on disk: no process opens a regular file for writing, and none creates or renames one."""
 
 import os
 import re
@@ -7,42 +7,32 @@ import signal
 
 import pytest
 
-from tests.servers import needs
+from tests.servers import ID, needs, report
 
-ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
-REPORT = {"id": ID, "version": {"app": "1", "sha": "x", "image": None, "arch": "arm"}}
-PAGES = (
-    "/",
-    "/docs",
-    "/stats",
-    "/stats?app=1",
-    "/badge",
-    "/badge.json",
-    "/healthz",
-    "/readyz",
-    "/static/collector/page.css",
-    "/nothing",
-)
-# What the promise exempts, and nothing else.
+PAGES = ("/", "/docs", "/stats", "/stats?app=1", "/badge", "/badge.json", "/readyz", "/nothing")
+STYLE = "/static/collector/page.css"
+# The only paths that the promise exempts.
 EXEMPT = re.compile(
     r"/dev/null"
     r"|/dev/shm/wgunicorn-\w+"  # gunicorn's heartbeat, in memory
     r"|.*/__pycache__(/[^/]+\.pyc[.\d]*)?"  # Python's own compiled modules
 )
-MAKING = "creat,mkdir,mkdirat,mknod,mknodat,link,linkat,symlink,symlinkat,rename,renameat,renameat2"
+CREATING = (
+    "creat,mkdir,mkdirat,mknod,mknodat,link,linkat,symlink,symlinkat,rename,renameat,renameat2"
+)
 OPENING = "open,openat,openat2"
 WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|APPEND|TRUNC|TMPFILE)")
 READ_ONLY = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-user")
 
 
 def use(server):
-    """Everything that a client can ask for, good and bad, a reload and the end."""
-    assert server.post(REPORT).status == 201
+    """Send every kind of request, valid and invalid."""
+    assert server.post(report(ID)).status == 201
     assert server.post({"id": "x"}).status == 400
     assert server.post("x" * 5000).status == 413
     assert server.post({"id": ID}, "/forget").status == 204
     assert server.request("POST", "/", "x").status == 415
-    for page in PAGES:
+    for page in (*PAGES, STYLE):
         for method in ("GET", "HEAD", "PUT"):
             assert server.request(method, page).status < 500
     with server.connect() as connection:
@@ -51,16 +41,16 @@ def use(server):
 
 
 def reload(server):
-    """Have the worker replaced."""
+    """Replace the worker."""
     old = server.workers()
     os.kill(server.master, signal.SIGHUP)
     while set(old) & set(server.workers()):
         server.request("GET", "/healthz")
-    assert server.post(REPORT).status == 201
+    assert server.post(report(ID)).status == 201
 
 
 def written(trace):
-    """The paths that a trace shows as opened for writing, made or renamed."""
+    """Return the paths that a trace shows as opened for writing, created or renamed."""
     paths = []
     for call, arguments in re.findall(r"^\d+ +(\w+)\((.*)", trace, re.MULTILINE):
         if call not in OPENING.split(",") or WRITING.search(arguments):
@@ -68,7 +58,7 @@ def written(trace):
     return paths
 
 
-def test_a_write_is_seen_in_a_trace():
+def test_every_kind_of_write_is_found_in_a_trace():
     trace = (
         '1 openat(AT_FDCWD, "/read", O_RDONLY|O_CLOEXEC) = 3\n'
         '1 openat(AT_FDCWD, "/written", O_WRONLY|O_CREAT, 0666 <unfinished ...>\n'
@@ -78,21 +68,21 @@ def test_a_write_is_seen_in_a_trace():
     assert written(trace) == ["/written", "/tmp", "/a", "/b"]
 
 
-def test_nothing_is_written(start, tmp_path):
+def test_the_server_writes_no_regular_file(start, tmp_path):
     needs("strace", "strace")
     trace = tmp_path / "trace"
     under = ("strace", "-f", "-qq", "-s", "4096", "-o", str(trace))
-    server = start(under=(*under, "-e", f"trace={OPENING},{MAKING}"))
+    server = start(under=(*under, "-e", f"trace={OPENING},{CREATING}"))
     server.wait_until_ready()
     use(server)
     reload(server)
     server.stop()
-    seen = trace.read_text()
-    assert "page.css" in seen
-    assert [path for path in written(seen) if not EXEMPT.fullmatch(path)] == []
+    text = trace.read_text()
+    assert STYLE in text
+    assert [path for path in written(text) if not EXEMPT.fullmatch(path)] == []
 
 
-def test_it_runs_where_nothing_can_be_written(start):
+def test_the_server_runs_on_a_read_only_root(start):
     needs("bwrap", "bubblewrap")
     server = start(under=READ_ONLY, HOME="/nonexistent", TMPDIR="/nonexistent")
     server.wait_until_ready()
@@ -102,6 +92,6 @@ def test_it_runs_where_nothing_can_be_written(start):
 
 
 @pytest.mark.parametrize("process", ["master", "worker"])
-def test_no_crash_leaves_memory_on_disk(server, process):
+def test_a_crash_writes_no_core_dump(server, process):
     pid = server.master if process == "master" else server.workers()[0]
     assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)

@@ -1,98 +1,91 @@
-"""What happens to the counts, and to who is connected, when the process is hit."""
+"""What happens to counts and connections when the process is stopped, restarted or killed."""
 
 import os
 import re
 import signal
 import socket
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from uuid import uuid4
 
 import pytest
 
+from tests.servers import INSTRUMENTED, report
+
 CLIENTS = 16
-GONE = (ConnectionError, socket.timeout)
-
-
-def report():
-    """A report of a new installation."""
-    version = {"app": "1", "sha": "x", "image": None, "arch": "arm"}
-    return {"id": str(uuid4()), "version": version}
 
 
 @contextmanager
 def storm(server):
-    """Clients that report without a pause, each time on a new connection; what came of it."""
+    """Report without a pause, each time on a new connection; yield the counts of the outcomes."""
     over = threading.Event()
-    came = {"accepted": 0, "cut off": 0}
+    outcomes = Counter()
 
-    def go_on():
-        mine = dict.fromkeys(came, 0)
+    def report_repeatedly():
+        own = Counter()
         while not over.is_set():
             try:
                 assert server.post(report()).status == 201
-                mine["accepted"] += 1
-            except GONE:
-                mine["cut off"] += 1
-        return mine
+                own["accepted"] += 1
+            except (TimeoutError, ConnectionError):
+                own["cut off"] += 1
+        return own
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        running = [clients.submit(go_on) for _ in range(CLIENTS)]
+        running = [clients.submit(report_repeatedly) for _ in range(CLIENTS)]
         try:
             server.wait_until(lambda: server.stats()["instances"] > 5 * CLIENTS)
-            yield came
+            yield outcomes
         finally:
             over.set()
         for each in running:
-            for what, count in each.result().items():
-                came[what] += count
+            outcomes.update(each.result())
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT], ids=lambda sig: sig.name)
-def test_asked_to_end_it_answers_every_report_that_it_counted(start, sig):
-    server = start("-c", "tests/server/counting.conf.py").wait_until_ready()
-    with storm(server) as came:
+def test_a_server_that_stops_answers_every_report_that_it_counted(start, sig):
+    server = start(wsgi=INSTRUMENTED).wait_until_ready()
+    with storm(server) as outcomes:
         code, _ = server.stop(sig)
     assert code == 0
-    known = int(re.search(r"At the end (\d+) installations", server.output)[1])
-    assert came["accepted"] == known > 0
+    counted = int(re.search(r"At exit, (\d+) instances were counted", server.output)[1])
+    assert outcomes["accepted"] == counted > 0
 
 
-def test_a_restart_through_a_socket_that_stays_open_loses_no_connection(start):
-    """As systemd hands it over: the listener outlives each server."""
+def test_a_restart_on_a_socket_that_stays_open_loses_no_connection(start):
+    """As systemd hands it over: the socket outlives each server."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
-        port = listener.getsockname()[1]
-        handed = {"inherited": listener.fileno(), "port": port}
-        first = start(**handed).wait_until_ready()
-        with storm(first) as came:
+        socket_of_both = {"inherited": listener.fileno(), "port": listener.getsockname()[1]}
+        first = start(**socket_of_both).wait_until_ready()
+        with storm(first) as outcomes:
             first.stop(signal.SIGTERM)
-            second = start(**handed).wait_until_ready()
+            second = start(**socket_of_both).wait_until_ready()
             second.wait_until(lambda: second.stats()["instances"] > 5 * CLIENTS)
-        assert came["cut off"] == 0
+        assert outcomes["cut off"] == 0
         assert second.stats()["warming_up"] is True
 
 
-def test_a_reload_begins_to_count_anew_and_says_since_when(start):
-    server = start("-c", "tests/server/instrumented.conf.py", wsgi="tests.server.instrumented")
-    server.wait_until_ready()
-    server.post(report())
-    (before,) = server.workers()
-    os.kill(server.master, signal.SIGHUP)
-    server.wait_for(f"Worker exiting (pid: {before})")
-    assert server.stats()["instances"] == 0
-    assert server.stats()["warming_up"] is True
-
-
-def test_a_worker_that_is_killed_is_replaced_and_counts_anew(start):
-    """As the kernel does when memory runs out."""
+@pytest.mark.parametrize("fault", ["reload", "killed worker"])
+def test_a_new_worker_counts_from_zero_and_says_that_it_is_warming_up(start, fault):
+    """The kernel kills the worker when memory runs out."""
     server = start().wait_until_ready()
     server.post(report())
-    (killed,) = server.workers()
-    os.kill(killed, signal.SIGKILL)
-    server.wait_for("Booting worker")
-    server.wait_until(lambda: server.workers() not in ([killed], []))
-    server.wait_until_ready()
+    (old,) = server.workers()
+    if fault == "reload":
+        os.kill(server.master, signal.SIGHUP)
+        server.wait_for(f"Worker exiting (pid: {old})")
+    else:
+        os.kill(old, signal.SIGKILL)
+    server.wait_until(lambda: server.workers() not in ([old], [])).wait_until_ready()
     assert server.stats()["instances"] == 0
     assert server.stats()["warming_up"] is True
     assert "Traceback" not in server.output
+
+
+def test_a_restarted_server_counts_from_zero(start):
+    first = start().wait_until_ready()
+    first.post(report())
+    assert first.stats()["instances"] == 1
+    first.stop()
+    assert start(port=first.port).wait_until_ready().stats()["instances"] == 0

@@ -1,37 +1,28 @@
-"""Bodies and raw requests from a corpus that grows: refused or taken, and nothing else happens."""
+"""Fuzzing: every input is accepted or refused, and nothing else happens."""
 
 import pytest
 
 from benchmarks import fuzz
 from tests.servers import Server
 
-LOUD = ("--log-level", "debug", "--access-logfile", "-")
-BODIES = 1500
-REQUESTS = 600
-
 
 @pytest.fixture(scope="module")
 def loud():
-    """A server that prints all that it may."""
-    server = Server(*LOUD).wait_until_ready()
+    """A server that logs as much as it can."""
+    server = Server(*fuzz.LOUD).wait_until_ready()
     yield server
     server.stop()
 
 
-@pytest.fixture(params=["bodies", "requests"])
-def found(loud, request):
-    """What came of the inputs."""
+@pytest.mark.parametrize(("kind", "count"), [(fuzz.Bodies, 1500), (fuzz.Raw, 600)])
+def test_fuzzed_requests_are_answered_counted_and_leave_nothing(loud, kind, count):
     (worker,) = loud.workers()
-    if request.param == "bodies":
-        return fuzz.Bodies(loud.port, worker, BODIES, seed=1).run(BODIES)
-    return fuzz.Raw(loud.port, worker, seed=1).run(REQUESTS)
-
-
-def test_all_are_answered_and_counted_and_nothing_is_left_or_printed(loud, found):
-    assert found.failures == []
-    assert found.kinds > 10
-    assert found.statuses[201] > 0
-    assert not found.miscounted
-    assert found.grown < fuzz.GROWTH
-    assert fuzz.takes_a_report(loud.port)
-    assert fuzz.told_in(loud.output[loud.output.index("Booting worker") :]) == []
+    inputs = kind(loud.port, worker, seed=1)
+    inputs.run(count)
+    assert inputs.failures == []
+    assert len(inputs.corpus.kinds) > 10
+    assert inputs.statuses[201] > 0
+    assert not inputs.miscounted
+    assert inputs.growth < fuzz.GROWTH
+    assert fuzz.accepts_a_report(loud.port)
+    assert fuzz.leaks(loud.output[loud.output.index("Booting worker") :]) == []

@@ -1,4 +1,4 @@
-"""A fleet that reports in the same moment: nothing lost, nothing counted twice."""
+"""A whole fleet that reports at the same moment."""
 
 import json
 from collections import Counter, defaultdict
@@ -10,54 +10,49 @@ from benchmarks import herd, load
 REPORTS = 2200
 AT_ONCE = 400
 TODAY, TOMORROW = "2026-03-10", "2026-03-11"  # of the instrumented server, before and after
-UNTIL = {"2026-03-18T00:00:00Z": TODAY, "2026-03-19T00:00:00Z": TOMORROW}
-FORWARD = (
-    b"POST /instrument/forward HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-    b"Connection: close\r\n\r\n1"
-)
+FORGOTTEN_AT = {"2026-03-18T00:00:00Z": TODAY, "2026-03-19T00:00:00Z": TOMORROW}
 
 
 @pytest.mark.parametrize("readers", [0, 50])
-def test_none_is_lost_and_none_is_doubled(start, readers):
+def test_simultaneous_reports_are_all_counted_once(start, readers):
     server = start().wait_until_ready()
-    sent = herd.Herd(server.port, herd.surfaces(), readers)
-    sent.run(herd.with_twins(REPORTS, seed=1), AT_ONCE)
-    figures = herd.figures_of(sent, server.stats())
+    fleet = herd.Herd(server.port, herd.surfaces() if readers else (), readers)
+    fleet.run(herd.with_twins(REPORTS, seed=1), AT_ONCE)
+    figures = fleet.figures(server.stats())
     assert figures.sent == REPORTS
-    assert figures.installations == REPORTS * 10 // 11
-    assert (figures.failed, figures.lost, figures.doubled) == (0, 0, 0)
-    assert not figures.unread
+    assert figures.instances == REPORTS * 10 // 11
+    assert (figures.failed, figures.lost, figures.doubled, figures.unread) == (0, 0, 0, 0)
     assert "Traceback" not in server.output
 
 
-def with_midnight(port, bodies):
-    """Move the server's clock halfway, while it answers those before."""
+def with_midnight(server, bodies):
+    """Move the server's clock to the next day halfway, while it answers the reports before."""
     for number, body in enumerate(bodies):
         if number == REPORTS // 2:
-            load.ask(port, FORWARD, 200)
+            load.ask(server.port, load.report(b"1", "/instrument/forward"), 200)
         yield body
 
 
-def test_midnight_comes_in_the_middle(start):
+def test_reports_around_midnight_count_on_the_day_of_their_receipt(start):
     server = start(wsgi="tests.server.instrumented").wait_until_ready()
-    running = herd.Herd(server.port, herd.surfaces(), 10)
-    running.run(with_midnight(server.port, herd.with_twins(REPORTS, seed=2)), AT_ONCE)
+    fleet = herd.Herd(server.port, herd.surfaces(), readers=10)
+    fleet.run(with_midnight(server, herd.with_twins(REPORTS, seed=2)), AT_ONCE)
 
-    days = defaultdict(set)  # on which an installation reported, as its receipts say
-    for answer in running.answers:
-        days[answer.id].add(UNTIL[json.loads(answer.receipt)["forgotten_at"]])
-    on = Counter(day for each in days.values() for day in each)
+    days = defaultdict(set)  # on which an instance reported, by its receipts
+    for answer in fleet.answers:
+        days[answer.id].add(FORGOTTEN_AT[json.loads(answer.receipt)["forgotten_at"]])
+    reported = Counter(day for each in days.values() for day in each)
     both = sum(len(each) == 2 for each in days.values())
-    assert min(on[TODAY], on[TOMORROW], both) > 0
+    assert min(reported[TODAY], reported[TOMORROW], both) > 0
 
-    numbers = server.stats()
-    figures = herd.figures_of(running, numbers)
+    stats = server.stats()
+    figures = fleet.figures(stats)
     assert (figures.failed, figures.lost, figures.doubled, figures.unread) == (0, 0, 0, 0)
-    assert numbers["established"] == both
-    assert numbers["last_reported"][TODAY] == on[TODAY] - both
-    assert numbers["last_reported"][TOMORROW] == on[TOMORROW]
+    assert stats["established"] == both
+    assert stats["last_reported"][TODAY] == reported[TODAY] - both
+    assert stats["last_reported"][TOMORROW] == reported[TOMORROW]
     (closed,) = json.loads(server.request("GET", "/stats/history").content)["days"]
     assert closed["date"] == TODAY
-    assert closed["instances"] == closed["reported"] == on[TODAY]
+    assert closed["instances"] == closed["reported"] == reported[TODAY]
     assert closed["established"] == 0
-    assert sum(closed["versions"].values()) == on[TODAY]
+    assert sum(closed["versions"].values()) == reported[TODAY]

@@ -1,7 +1,7 @@
-"""The image: the Dockerfile's own steps in empty folders, and its CMD in an environment of its own.
+"""The image: the steps of the Dockerfile in an empty folder, and its CMD in its own environment.
 
-No container engine is needed. What an engine would add is not tested here: the base image, the
-user and the network.
+This needs no container engine. It does not test what an engine adds: the base image, the user and
+the network.
 """
 
 import json
@@ -11,28 +11,22 @@ import shlex
 import shutil
 import subprocess
 import sys
-from fnmatch import fnmatch
 from string import Template
 
 import pytest
 
 from collector.fingerprint import fingerprint
-from tests.servers import ROOT, Server, free_port
+from tests.servers import ROOT, Server, free_port, report
 
 
 def instructions():
-    """The Dockerfile's instructions, each with its arguments."""
+    """Return the instructions of the Dockerfile, each with its arguments."""
     text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     return [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
 
 
-def ignored(_, names):
-    """What is left out of a copy: compiled modules, as .dockerignore says."""
-    return [name for name in names if fnmatch(name, "__pycache__")]
-
-
 class Stage:
-    """A folder that stands for an image's root, and its environment."""
+    """A folder that represents the root of an image, with its environment."""
 
     def __init__(self, root):
         self.root = root
@@ -40,7 +34,7 @@ class Stage:
         self.options = {}
 
     def inside(self, text):
-        """Absolute paths of the image, here."""
+        """Return a text in which the absolute paths of the image are in the folder."""
         return re.sub(r"(?<![\w.])/(venv|app)\b", rf"{self.root}/\1", text)
 
     def workdir(self, path):
@@ -50,8 +44,10 @@ class Stage:
     def copy(self, arguments):
         *names, into = shlex.split(arguments)
         if names[0].startswith("--from="):
-            return  # the stages share a root here: an environment of Python cannot be moved
+            return  # the stages share a folder here: a Python environment cannot be moved
         allowed = (ROOT / ".dockerignore").read_text().splitlines()
+        assert "**/__pycache__" in allowed
+        ignored = shutil.ignore_patterns("__pycache__")
         for name in names:
             assert f"!{name}" in allowed
             if (ROOT / name).is_dir():
@@ -61,7 +57,7 @@ class Stage:
 
     def run(self, command):
         command = re.sub(r"^python\b", sys.executable, self.inside(command))
-        # How this machine reaches the package index is not the image's affair.
+        # How this machine reaches the package index is not part of the image.
         network = {
             name: value
             for name, value in os.environ.items()
@@ -70,14 +66,19 @@ class Stage:
         subprocess.run(["sh", "-ec", command], cwd=self.cwd, env=network | self.env, check=True)
 
     def set(self, arguments):
-        pairs = dict(pair.split("=", 1) for pair in shlex.split(arguments))
-        for name, value in pairs.items():
+        for pair in shlex.split(arguments):
+            name, value = pair.split("=", 1)
             self.env[name] = self.inside(Template(value).safe_substitute(self.env))
+
+    def command(self, text):
+        """Return a command of the image with the full path of its program."""
+        program, *arguments = json.loads(text)
+        return [shutil.which(program, path=self.env["PATH"]), *arguments]
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """The Dockerfile, followed."""
+    """The image that the Dockerfile builds."""
     root = tmp_path_factory.mktemp("image")
     for instruction, arguments in instructions():
         match instruction:
@@ -98,38 +99,32 @@ def image(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def container(image):
-    """The image's CMD, on a free port instead of its own."""
-    command = json.loads(image.options["CMD"])
-    command[0] = shutil.which(command[0], path=image.env["PATH"])
+    """A server started by the CMD of the image, on a free port."""
     port = free_port()
-    server = Server(command=command, cwd=image.cwd, port=port, **image.env | {"PORT": str(port)})
+    command, env = image.command(image.options["CMD"]), image.env | {"PORT": str(port)}
+    server = Server(command=command, cwd=image.cwd, port=port, **env)
     yield server.wait_until_ready()
     server.stop()
 
 
-def test_it_listens_where_the_reference_does(image):
+def test_the_image_listens_on_port_9292_without_root_and_without_a_shell(image):
     assert image.env["PORT"] == image.options["EXPOSE"] == "9292"
-
-
-def test_it_is_not_root_and_needs_no_shell(image):
     assert image.options["USER"] == "65532:65532"
     assert image.options["CMD"].startswith("[")
     assert "CMD [" in image.options["HEALTHCHECK"]
 
 
-def test_it_has_what_it_needs_and_no_more(image):
-    there = {path.name for path in image.cwd.iterdir()}
-    assert there == {"LICENSE", "gunicorn.conf.py", "manage.py", "static", "tracking_site"}
+def test_the_image_contains_only_what_it_needs(image):
+    names = {path.name for path in image.cwd.iterdir()}
+    assert names == {"LICENSE", "gunicorn.conf.py", "manage.py", "static", "tracking_site"}
 
 
-def test_it_takes_reports(container):
-    version = {"app": "1", "sha": "x", "image": None, "arch": "arm"}
-    report = {"id": "fdb45536-cba8-4204-b352-71fc1062fd95", "version": version}
-    assert container.post(report).status == 201
+def test_a_container_accepts_reports(container):
+    assert container.post(report()).status == 201
     assert container.stats()["instances"] == 1
 
 
-def test_its_static_files_are_hashed_and_compressed(container):
+def test_static_files_in_a_container_are_hashed_and_compressed(container):
     page = container.request("GET", "/docs").content.decode()
     (path,) = re.findall(r'href="(/static/collector/page\.[0-9a-f]{12}\.css)"', page)
     style = container.request("GET", path, headers={"Accept-Encoding": "gzip"})
@@ -137,17 +132,15 @@ def test_its_static_files_are_hashed_and_compressed(container):
     assert "immutable" in style.headers["Cache-Control"]
 
 
-def test_it_tells_the_code_that_it_was_built_from(image, container):
-    told = json.loads(container.request("GET", "/healthz").content)
-    assert told["fingerprint"] == fingerprint()
-    assert told["revision"] == image.env["REVISION"] == ""
+def test_a_container_shows_the_fingerprint_of_its_code(image, container):
+    health = json.loads(container.request("GET", "/healthz").content)
+    assert health["fingerprint"] == fingerprint()
+    assert health["revision"] == image.env["REVISION"] == ""
 
 
 @pytest.mark.parametrize("port", ["its own", "another"])
-def test_its_health_check_tells(image, container, port):
-    _, command = image.options["HEALTHCHECK"].split("CMD ")
-    command = json.loads(command)
-    command[0] = shutil.which(command[0], path=image.env["PATH"])
+def test_the_health_check_fails_if_no_server_listens(image, container, port):
+    command = image.command(image.options["HEALTHCHECK"].split("CMD ")[1])
     env = image.env | {"PORT": str(container.port if port == "its own" else free_port())}
     healthy = subprocess.run(command, env=env, capture_output=True, check=False).returncode == 0
     assert healthy == (port == "its own")

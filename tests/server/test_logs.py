@@ -1,12 +1,12 @@
-"""Nobody is in the logs, whatever arrives, at any level, with the access log turned on."""
+"""The logs name no one, whatever arrives, at any level, with the access log turned on."""
 
-import errno
 import socket
 import struct
 
 import pytest
 
-ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
+from tests.servers import ID, INSTRUMENTED, Server, free_port
+
 AGENT = "Manyfold-UsageReportingJob"
 HOST = f"{ID}.example.org"
 FORWARDED = "203.0.113.9"
@@ -83,31 +83,15 @@ FAILING = {
 }
 
 
-def send(server, source, text):
-    """Send what there is and read the answer to its end; the server may cut it short."""
-    with server.connect(source) as connection:
-        connection.sendall(text.encode("latin-1"))
-        try:
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-        except OSError as error:
-            assert error.errno in (errno.ECONNRESET, errno.ENOTCONN)  # the server ended it first
-            return b""
-
-
 def cut(server, source, text):
-    """Send what there is and go away: with a FIN, then with a RST."""
+    """Send a text and disconnect: first with a FIN, then with a RST."""
     for linger in (struct.pack("ii", 0, 0), struct.pack("ii", 1, 0)):
         with server.connect(source) as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             connection.sendall(text.encode("latin-1"))
 
 
-def bound_to(source, port):
-    return f"[::1]:{port}" if ":" in source else f"127.0.0.1:{port}"
-
-
-def assert_nobody_is_in(text, source):
+def assert_names_no_one(text, source):
     for quoted in (ID, ID.upper(), source, AGENT, HOST, FORWARDED, "/stats", "/forget", "DELETE"):
         assert quoted not in text
 
@@ -119,34 +103,27 @@ def source(request):
 
 @pytest.fixture(scope="module")
 def printed(source):
-    """What a server prints that everything is sent to, from its start to its end."""
-    from tests.servers import Server, free_port
-
+    """The responses to all texts, and what the server printed until it stopped."""
     port = free_port()
-    server = Server(*LOUD, "--bind", bound_to(source, port), port=port)
-    server.wait_for("Booting worker")
-    answers = {}
+    host = "[::1]" if ":" in source else "127.0.0.1"
+    server = Server(*LOUD, "--bind", f"{host}:{port}", port=port).wait_for("Booting worker")
+    responses = {}
     try:
         for name, text in (ANSWERED | MALFORMED).items():
-            answers[name] = send(server, source, text)
+            responses[name] = server.exchange(text.encode("latin-1"), source=source)
             cut(server, source, text[: len(text) // 2])
     finally:
         server.stop()
-    return answers, server.output[server.output.index("Booting worker") :]
+    return responses, server.output[server.output.index("Booting worker") :]
 
 
-def test_nobody_is_in_the_lines(printed, source):
+def test_no_line_names_anyone_and_each_says_what_happened_and_how_often(printed, source):
     _, lines = printed
-    assert_nobody_is_in(lines, source)
+    assert_names_no_one(lines, source)
+    assert "[WARNING] malformed requests refused: 1 since startup" in lines
 
 
-def test_the_lines_say_what_happened_and_how_often(printed):
-    _, lines = printed
-    assert "[WARNING] malformed requests refused" in lines
-    assert ": 1 since the start" in lines
-
-
-def test_every_request_has_its_access_line_and_no_more_than_that(printed):
+def test_every_answered_request_has_an_access_line_without_its_path_and_headers(printed):
     _, lines = printed
     access = [line for line in lines.splitlines() if line.startswith("- ")]
     assert len(access) >= len(ANSWERED)
@@ -154,35 +131,33 @@ def test_every_request_has_its_access_line_and_no_more_than_that(printed):
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_these_are_answered_by_us(printed, name):
-    answers, _ = printed
-    assert answers[name].startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+def test_the_application_answers_a_well_formed_request(printed, name):
+    responses, _ = printed
+    assert responses[name].startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_these_are_refused(printed, name):
-    answers, _ = printed
-    assert answers[name][:12] not in (b"HTTP/1.1 200", b"HTTP/1.1 500")
+def test_the_server_refuses_a_malformed_request(printed, name):
+    responses, _ = printed
+    assert responses[name][:12] not in (b"HTTP/1.1 200", b"HTTP/1.1 500")
 
 
-def test_how_often_is_told_on_a_server_that_falls_quiet(start):
-    server = start(
-        "-c", "tests/server/instrumented.conf.py", wsgi="tests.server.instrumented"
-    ).wait_until_ready()
+def test_suppressed_lines_are_reported_even_if_no_further_request_arrives(start):
+    server = start(wsgi=INSTRUMENTED).wait_until_ready()
     for text in list(MALFORMED.values())[:3]:
-        send(server, "127.0.0.77", text)
-    server.wait_for("malformed requests refused: 3 since the start")
+        server.exchange(text.encode("latin-1"), source="127.0.0.77")
+    server.wait_for("malformed requests refused: 3 since startup")
 
 
-def test_an_error_of_ours_is_told_by_its_place(start):
+def test_a_failure_is_logged_with_its_location_and_without_the_request(start):
     server = start(*LOUD, wsgi="tests.server.failing").wait_until_ready()
     began = len(server.output)
     for text in FAILING.values():
-        send(server, "127.0.0.77", text)
-    server.wait_for("lines of gevent")
+        server.exchange(text.encode("latin-1"), source="127.0.0.77")
+    server.wait_for("lines from gevent")
     server.stop()
     lines = server.output[began:]
-    assert_nobody_is_in(lines, "127.0.0.77")
+    assert_names_no_one(lines, "127.0.0.77")
     assert "requests failed in the application, ValueError at exports.py:" in lines
     assert "requests failed in the server, ValueError at failing.py:" in lines
-    assert "error lines of gevent, withheld, ValueError at failing.py:" in lines
+    assert "error lines from gevent, withheld, ValueError at failing.py:" in lines

@@ -1,4 +1,4 @@
-"""`collector` in another project: one of `startproject`, with what it has by default around it."""
+"""`collector` in another project: the one that `startproject` creates, with its defaults."""
 
 import os
 import re
@@ -8,24 +8,20 @@ import sys
 
 import pytest
 
-from tests.servers import ROOT, Server, free_port
+from tests.servers import ID, ROOT, Server, free_port, report
 
 PACKAGED = ("collector", "pyproject.toml", "README.md", "LICENSE")
-REPORT = {
-    "id": "fdb45536-cba8-4204-b352-71fc1062fd95",
-    "version": {"app": "1", "sha": "x", "image": None, "arch": "arm"},
-}
 
 
 def snippets():
-    """What OPERATING.md says to add to the settings and to the URLs."""
-    section = (ROOT / "OPERATING.md").read_text().split("## In a Django project of yours")[1]
+    """Return what OPERATING.md adds to the settings and to the URLs."""
+    section = (ROOT / "OPERATING.md").read_text().split("## In your own Django project")[1]
     return re.findall(r"^```python\n(.*?)^```", section.split("\n## ")[0], re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A project that follows OPERATING.md; its environment."""
+    """The folder and environment of a project that follows OPERATING.md."""
     root = tmp_path_factory.mktemp("project")
     source, installed, folder = root / "source", root / "installed", root / "folder"
     source.mkdir()
@@ -58,20 +54,20 @@ def shop(project):
     server.stop()
 
 
-def test_its_check_finds_nothing(project):
+def test_the_checks_of_the_project_find_nothing(project):
     folder, python = project
     check = [sys.executable, "manage.py", "check"]
-    told = subprocess.run(check, cwd=folder, env=python, capture_output=True, text=True, check=True)
-    assert "no issues" in told.stdout
+    output = subprocess.check_output(check, cwd=folder, env=python, text=True)
+    assert "no issues" in output
 
 
-def test_it_takes_reports_under_its_prefix_without_a_token(shop):
-    assert shop.post(REPORT, "/usage/").status == 201
+def test_the_project_accepts_reports_under_a_prefix_without_a_csrf_token(shop):
+    assert shop.post(report(ID), "/usage/").status == 201
     assert b'"instances":1' in shop.request("GET", "/usage/stats").content
-    assert shop.post({"id": REPORT["id"]}, "/usage/forget").status == 204
+    assert shop.post({"id": ID}, "/usage/forget").status == 204
 
 
-def test_its_pages_link_under_the_prefix_and_have_their_style(shop):
+def test_every_link_in_the_pages_has_the_prefix_and_works(shop):
     for path in ("/usage/dashboard", "/usage/docs", "/usage/docs/clients", "/usage/docs/api"):
         page = shop.request("GET", path)
         assert page.status == 200
@@ -82,6 +78,6 @@ def test_its_pages_link_under_the_prefix_and_have_their_style(shop):
             assert shop.request("GET", link).status == 200
 
 
-def test_what_is_around_it_is_as_before(shop):
+def test_the_rest_of_the_project_works_as_before(shop):
     assert shop.request("GET", "/admin/").status == 302
-    assert shop.request("POST", "/admin/login/").status == 403  # there, a token is asked for
+    assert shop.request("POST", "/admin/login/").status == 403  # the login requires a CSRF token

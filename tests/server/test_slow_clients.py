@@ -1,4 +1,4 @@
-"""Slow clients: two thousand that are silent, or never finish, stall nobody and leave nothing."""
+"""Two thousand slow clients, silent or never finishing, stall no one and leave nothing behind."""
 
 import contextlib
 import resource
@@ -9,18 +9,18 @@ import psutil
 import pytest
 
 SILENT = HALF_SENT = 1000
-GONE_WITHIN = 30  # seconds, from the last connection
+GONE_WITHIN = 30  # seconds after the last connection
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 HALF_HEADS = (b"PO", HEAD + b"Content-Le")
 HALF_BODIES = (
     HEAD + b"Content-Length: 100\r\n\r\n",
     HEAD + b'Content-Length: 100\r\n\r\n{"id":"fdb',
 )
-# Asks for pages without end, and reads none of them.
+# Requests many pages, and reads none of them.
 NEVER_READS = b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
 NEVER_READING = 20
 HALVES = HALF_HEADS + HALF_BODIES
-TRICKLING = 48  # of the half-sent ones go on, a byte a second
+TRICKLING = 48  # of the half-sent ones continue with a byte per second
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def _room_for_connections():
 
 
 class Client:
-    """A connection on which this was sent, and what came back."""
+    """A connection, with what was sent and received on it."""
 
     def __init__(self, server, sent):
         self.connection = server.connect()
@@ -42,7 +42,7 @@ class Client:
         self.sent, self.received = sent, b""
 
     def is_gone(self):
-        """Whether the server has ended the connection."""
+        """Return whether the server has closed the connection."""
         try:
             while received := self.connection.recv(4096):
                 self.received += received
@@ -54,52 +54,53 @@ class Client:
 
 
 def wave(server):
-    """A thousand that say nothing, and a thousand that stop halfway."""
+    """Connect a thousand silent clients, and a thousand that stop halfway."""
     sent = [b""] * SILENT + [HALVES[number % len(HALVES)] for number in range(HALF_SENT)]
     return [Client(server, half) for half in sent]
 
 
 def trickle(clients, stop):
-    """Send a byte a second."""
+    """Send a byte per second."""
     while not stop.wait(1):
         for client in clients:
             with contextlib.suppress(OSError):
                 client.connection.send(b"x")
 
 
-def test_they_stall_nobody_and_leave_nothing(start):
-    low = ("sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh")  # a usual limit is too low
+def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
+    low = ("sh", "-c", 'ulimit -Sn 256 && exec "$@"', "sh")  # a common limit, which is too low
     server = start(under=low).wait_until_ready()
     (worker,) = map(psutil.Process, server.workers())
-    quiet = worker.num_fds()
-    # What Python keeps of a first wave it uses for the next ones, so growth shows in the second.
+    idle_files = worker.num_fds()
+    # Python reuses the memory of the first wave, so only the second one shows growth.
     first = wave(server)
-    while worker.num_fds() < quiet + len(first):
+    while worker.num_fds() < idle_files + len(first):
         server.request("GET", "/healthz")
     for client in first:
         client.connection.close()
-    while worker.num_fds() > quiet:
+    while worker.num_fds() > idle_files:
         server.request("GET", "/healthz")
     memory = worker.memory_info().rss
 
     clients = wave(server)
-    deaf = [Client(server, NEVER_READS) for _ in range(NEVER_READING)]
+    never_reading = [Client(server, NEVER_READS) for _ in range(NEVER_READING)]
     stop = threading.Event()
     threading.Thread(target=trickle, args=(clients[-TRICKLING:], stop)).start()
-    until = time.monotonic() + GONE_WITHIN
-    waiting, most = clients, worker.num_fds()
-    while waiting and time.monotonic() < until:
+    deadline = time.monotonic() + GONE_WITHIN
+    waiting, most_files = clients, worker.num_fds()
+    while waiting and time.monotonic() < deadline:
         assert server.request("GET", "/stats").status == 200
-        most = max(most, worker.num_fds())
+        most_files = max(most_files, worker.num_fds())
         waiting = [client for client in waiting if not client.is_gone()]
-    while worker.num_fds() > quiet:  # the deaf, and the last request's connection
-        assert time.monotonic() < until
+    # Those that never read, and the last request's connection, are still open.
+    while worker.num_fds() > idle_files:
+        assert time.monotonic() < deadline
     stop.set()
-    for client in clients + deaf:
+    for client in clients + never_reading:
         client.connection.close()
 
     assert waiting == []
-    assert most >= quiet + SILENT + HALF_SENT
+    assert most_files >= idle_files + SILENT + HALF_SENT
     assert all(b" 408 " in client.received for client in clients if client.sent in HALF_BODIES)
     assert server.request("GET", "/healthz").status == 200
     assert worker.memory_info().rss < memory + 8e6  # 4 kB a connection

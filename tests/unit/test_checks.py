@@ -4,14 +4,20 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
-from collector.cache.connection import client
+from collector.cache.connection import store_client
 from tests.servers import free_port
 
-DAY = 86400
+
+@pytest.fixture(autouse=True)
+def _public_url(settings):
+    settings.HEADCOUNT_PUBLIC_URL = "https://count.example"
 
 
-def found():
-    return [message.id for message in run_checks(tags=["collector"])]
+def problem_ids():
+    """Return the ids of the problems with a deployment, each of which must have a hint."""
+    messages = run_checks(tags=["collector"], include_deployment_checks=True)
+    assert all(message.hint for message in messages)
+    return [message.id.removeprefix("collector.") for message in messages]
 
 
 def entry(**changes):
@@ -22,126 +28,134 @@ def entry(**changes):
     ("changes", "ids"),
     [
         ({}, []),
-        ({"CACHES": {}}, ["collector.E001"]),
-        ({"HEADCOUNT_CACHE": "elsewhere"}, ["collector.E001"]),
+        ({"CACHES": {}}, ["E001"]),
+        ({"HEADCOUNT_CACHE": "elsewhere"}, ["E001"]),
         (
             {"CACHES": {"records": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}},
-            ["collector.E002", "collector.E003", "collector.E004"],
+            ["E002", "E003", "E004"],
         ),
-        (entry(BACKEND="collector.cache.MemoryCache"), ["collector.E002"]),
-        (entry(TIMEOUT=300), ["collector.E003"]),
-        (entry(TIMEOUT=None), ["collector.E003"]),
-        (entry(TIMEOUT=0), ["collector.E003"]),
-        (entry(OPTIONS={}), ["collector.E004"]),
-        (entry(OPTIONS={"GRANULARITY": 3600}), ["collector.E004"]),
+        (entry(BACKEND="collector.cache.MemoryCache"), ["E002"]),
+        (entry(TIMEOUT=300), ["E003"]),
+        (entry(TIMEOUT=None), ["E003"]),
+        (entry(TIMEOUT=0), ["E003"]),
+        (entry(OPTIONS={}), ["E004"]),
+        (entry(OPTIONS={"GRANULARITY": 3600}), ["E004"]),
         (
             {"CACHES": dict.fromkeys(("default", "records"), django_settings.CACHES["records"])},
-            ["collector.E010"],
+            ["E010"],
         ),
-        ({"HEADCOUNT_MIN_GROUP": 0}, ["collector.E005"]),
-        ({"HEADCOUNT_MIN_GROUP": "3"}, ["collector.E005"]),
-        ({"HEADCOUNT_HIDE": {"sha": "x"}}, ["collector.E006"]),
-        ({"HEADCOUNT_HIDE": {"app": "("}}, ["collector.E007"]),
-        ({"HEADCOUNT_PROJECT_NAME": ""}, ["collector.E008"]),
-        ({"HEADCOUNT_PUBLIC_URL": ""}, ["collector.E011"]),
-        ({"HEADCOUNT_DOCS_URL": "example.org"}, ["collector.E009"]),
+        ({"HEADCOUNT_MIN_GROUP": 0}, ["E005"]),
+        ({"HEADCOUNT_MIN_GROUP": "3"}, ["E005"]),
+        ({"HEADCOUNT_HIDE": {"sha": "x"}}, ["E006"]),
+        ({"HEADCOUNT_HIDE": {"app": "("}}, ["E007"]),
+        ({"HEADCOUNT_PROJECT_NAME": ""}, ["E008"]),
+        ({"HEADCOUNT_PUBLIC_URL": ""}, ["E011", "W016"]),
+        ({"HEADCOUNT_DOCS_URL": "example.org"}, ["E009"]),
+        ({"HEADCOUNT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["W015"]),
+        ({"HEADCOUNT_PUBLIC_URL": "http://count.example"}, ["W016"]),
+        ({"FORCE_SCRIPT_NAME": "/tracker"}, ["W018"]),
+        ({"USE_X_FORWARDED_HOST": True}, ["W017"]),
+        ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["W017"]),
     ],
 )
-def test_a_wrong_setting_is_found(settings, changes, ids):
+def test_an_invalid_setting_is_reported(settings, changes, ids):
     for name, value in changes.items():
         setattr(settings, name, value)
-    assert found() == ids
-
-
-def test_every_check_says_what_to_write(settings):
-    settings.HEADCOUNT_MIN_GROUP = 0
-    assert all(message.hint for message in run_checks(tags=["collector"]))
-
-
-@pytest.mark.parametrize(("workers", "ids"), [("", []), ("1", []), ("2", ["collector.E013"])])
-def test_a_second_worker_is_found(monkeypatch, workers, ids):
-    monkeypatch.setenv("WEB_CONCURRENCY", workers)
-    assert found() == ids
-
-
-def store(url, **options):
-    """Settings with the reports in a store, and a client that knows nothing of it yet."""
-    client.cache_clear()
-    old = django_settings.CACHES["records"]
-    kept = {"LOCATION": url, "OPTIONS": old["OPTIONS"] | options}
-    return entry(BACKEND="collector.cache.redis.RedisCache", **kept)
-
-
-def test_with_a_store_there_may_be_many_workers(settings, monkeypatch, redis_server):
-    settings.CACHES = store(redis_server.url)["CACHES"]
-    monkeypatch.setenv("WEB_CONCURRENCY", "8")
-    assert found() == []
+    assert problem_ids() == ids
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "usual"),
+    ("name", "value", "ids"),
+    [
+        ("WEB_CONCURRENCY", "", []),
+        ("WEB_CONCURRENCY", "1", []),
+        ("WEB_CONCURRENCY", "2", ["E013"]),
+        ("PROMETHEUS_MULTIPROC_DIR", "/anywhere", ["E012"]),
+    ],
+)
+def test_a_second_worker_and_metrics_on_disk_are_errors(monkeypatch, name, value, ids):
+    monkeypatch.setenv(name, value)
+    assert problem_ids() == ids
+
+
+@pytest.fixture
+def use_store(settings):
+    """Put the reports in a store, with a client that knows nothing about the store yet."""
+
+    def use(url, **options):
+        store_client.cache_clear()
+        options = django_settings.CACHES["records"]["OPTIONS"] | options
+        backend = "collector.cache.redis.RedisCache"
+        settings.CACHES = entry(BACKEND=backend, LOCATION=url, OPTIONS=options)["CACHES"]
+
+    return use
+
+
+def test_with_a_store_several_workers_are_accepted(use_store, monkeypatch, redis_server):
+    use_store(redis_server.url)
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    monkeypatch.setattr("collector.checks.available_memory", lambda: 2**40)
+    assert problem_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "required"),
     [("save", "60 1", ""), ("maxmemory-policy", "volatile-ttl", "noeviction")],
 )
-def test_a_store_that_would_break_a_promise_is_found(settings, redis_server, option, value, usual):
-    settings.CACHES = store(redis_server.url)["CACHES"]
+def test_a_store_that_breaks_a_promise_is_an_error_unless_it_is_unchecked(
+    use_store, redis_server, option, value, required
+):
+    use_store(redis_server.url)
     redis_server.client.config_set(option, value)
     try:
         (message,) = run_checks(tags=["collector"])
+        use_store(redis_server.url, UNCHECKED=True)
+        assert problem_ids() == []
     finally:
-        redis_server.client.config_set(option, usual)
+        redis_server.client.config_set(option, required)
     assert message.id == "collector.E019"
-    assert f"`redis-cli CONFIG SET {option} {usual or repr('')}`" in message.hint
+    assert f"`redis-cli CONFIG SET {option} {required or repr('')}`" in message.hint
 
 
-def test_a_store_that_is_away_stops_nothing(settings):
-    settings.CACHES = store(f"redis://127.0.0.1:{free_port()}/0")["CACHES"]
-    assert found() == ["collector.W020"]
+@pytest.mark.parametrize("unchecked", [False, True])
+def test_an_unavailable_store_is_a_warning_that_names_what_may_block_it(use_store, unchecked):
+    use_store(f"redis://127.0.0.1:{free_port()}/0", UNCHECKED=unchecked)
+    (message,) = run_checks(tags=["collector"])
+    assert message.id == "collector.W020"
+    assert "REDIS_URL" in message.hint
+    assert "IPAddressAllow" in message.hint  # of the systemd unit
 
 
-def test_a_store_whose_options_are_not_looked_at_must_be_there(settings, redis_server):
-    redis_server.client.config_set("save", "60 1")
-    try:
-        settings.CACHES = store(redis_server.url, UNCHECKED=True)["CACHES"]
-        assert found() == []
-    finally:
-        redis_server.client.config_set("save", "")
-    settings.CACHES = store(f"redis://127.0.0.1:{free_port()}/0", UNCHECKED=True)["CACHES"]
-    assert found() == ["collector.W020"]
+def test_a_missing_database_is_a_warning(use_store, redis_server):
+    use_store(redis_server.url.replace("/0", "/99"))
+    assert problem_ids() == ["W020"]
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "redis://:hunter/2@127.0.0.1/0",
-        "redis://:hunter#2@127.0.0.1/0",
-        "redis://:hunter?2@127.0.0.1/0",
-        "redis://127.0.0.1:99999/0",
-        "redis://[::1/0",
-        "redis://127.0.0.1/abc",
-        "redis://127.0.0.1/0?socket_timeout=30",
-        "redis://127.0.0.1/0?protocol=3",
-        "redis://127.0.0.1/0?db=x",
+        *(f"redis://:hunter{separator}2@127.0.0.1/0" for separator in "/#?"),
+        *("redis://127.0.0.1:99999/0", "redis://[::1/0", "redis://127.0.0.1/abc"),
+        *(
+            f"redis://127.0.0.1/0?{option}"
+            for option in ("socket_timeout=30", "protocol=3", "db=x")
+        ),
     ],
 )
-def test_a_url_that_leads_nowhere_is_found_and_not_quoted(settings, url):
-    settings.CACHES = store(url)["CACHES"]
+def test_an_invalid_url_is_an_error_that_does_not_quote_it(use_store, url):
+    use_store(url)
     (message,) = run_checks(tags=["collector"])
     assert message.id == "collector.E020"
     assert "hunter" not in str(message)
 
 
-def test_a_database_that_is_not_there_is_no_forbidden_configuration(settings, redis_server):
-    settings.CACHES = store(redis_server.url.replace("/0", "/99"))["CACHES"]
-    assert found() == ["collector.W020"]
-
-
-def test_a_store_without_its_client_is_found(settings, monkeypatch):
-    settings.CACHES = store("redis://127.0.0.1")["CACHES"]
+def test_a_missing_client_package_is_an_error(use_store, monkeypatch):
+    use_store("redis://127.0.0.1")
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.delitem(sys.modules, "collector.cache.redis", raising=False)
     monkeypatch.delitem(sys.modules, "collector.cache.connection", raising=False)
     monkeypatch.setattr("collector.checks.find_spec", lambda name: None)
-    assert found() == ["collector.E018"]
+    assert problem_ids() == ["E018"]
 
 
 @pytest.mark.parametrize(
@@ -150,41 +164,37 @@ def test_a_store_without_its_client_is_found(settings, monkeypatch):
         ({}, []),
         ({"": "max", "a": "max", "a/b": "max"}, []),
         ({"a/b": str(2**30)}, []),
-        ({"a/b": str(2**28)}, ["collector.W014"]),
-        ({"a": str(2**28), "a/b": "max"}, ["collector.W014"]),
-        ({"": str(2**28)}, ["collector.W014"]),
+        ({"a/b": str(2**28)}, ["W014"]),
+        ({"a": str(2**28), "a/b": "max"}, ["W014"]),
+        ({"": str(2**28)}, ["W014"]),
     ],
 )
-def test_too_little_memory_is_found(monkeypatch, tmp_path, limits, ids):
-    monkeypatch.setattr("collector.checks.GROUPS", tmp_path / "groups")
-    monkeypatch.setattr("collector.checks.OWN_GROUP", tmp_path / "own")
+def test_too_little_memory_in_any_control_group_is_a_warning(monkeypatch, tmp_path, limits, ids):
+    monkeypatch.setattr("collector.checks.CONTROL_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr("collector.checks.OWN_CONTROL_GROUP", tmp_path / "own")
     (tmp_path / "own").write_text("0::/a/b\n")
     (tmp_path / "groups" / "a" / "b").mkdir(parents=True)
     for group, limit in limits.items():
         (tmp_path / "groups" / group / "memory.max").write_text(f"{limit}\n")
-    assert found() == ids
+    assert problem_ids() == ids
 
 
 @pytest.mark.parametrize(
-    ("changes", "ids"),
+    ("with_store", "workers", "mebibytes", "hints"),
     [
-        ({"HEADCOUNT_PUBLIC_URL": "https://count.example"}, []),
-        ({"HEADCOUNT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["collector.W015"]),
-        ({"HEADCOUNT_PUBLIC_URL": "http://count.example"}, ["collector.W016"]),
-        ({"FORCE_SCRIPT_NAME": "/tracker"}, ["collector.W018"]),
-        ({"USE_X_FORWARDED_HOST": True}, ["collector.W017"]),
-        ({"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, ["collector.W017"]),
+        (False, "1", 617, []),
+        (False, "1", 500, ["Lower MAX_INSTANCES, or provide more memory."]),
+        (True, "1", 500, []),
+        (True, "1", 400, ["Provide more memory."]),
+        (True, "4", 1500, ["Lower WEB_CONCURRENCY, or provide more memory."]),
+        (True, "4", 1900, []),
     ],
 )
-def test_what_is_wrong_with_a_deployment_is_found(settings, changes, ids):
-    settings.HEADCOUNT_PUBLIC_URL = "https://count.example"
-    for name, value in changes.items():
-        setattr(settings, name, value)
-    messages = run_checks(tags=["collector"], include_deployment_checks=True)
-    assert [message.id for message in messages] == ids
-    assert all(message.hint for message in messages)
-
-
-def test_metrics_on_disk_are_refused(monkeypatch):
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/anywhere")
-    assert found() == ["collector.E012"]
+def test_the_memory_warning_counts_workers_and_advises_what_helps(
+    use_store, redis_server, monkeypatch, with_store, workers, mebibytes, hints
+):
+    if with_store:
+        use_store(redis_server.url)
+    monkeypatch.setenv("WEB_CONCURRENCY", workers)
+    monkeypatch.setattr("collector.checks.available_memory", lambda: mebibytes * 2**20)
+    assert [message.hint for message in run_checks(tags=["collector"])] == hints

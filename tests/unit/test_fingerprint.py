@@ -9,49 +9,53 @@ from collector import fingerprint
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
-    """A copy of the package, whose fingerprint is taken; that of the package is known by then."""
+    """A copy of the package, to change. The fingerprint of the package itself is cached."""
     fingerprint.fingerprint()
-    there = shutil.copytree(fingerprint.PACKAGE, tmp_path / "collector")
-    monkeypatch.setattr(fingerprint, "PACKAGE", there)
-    return there
+    folder = shutil.copytree(fingerprint.PACKAGE, tmp_path / "collector")
+    monkeypatch.setattr(fingerprint, "PACKAGE", folder)
+    return folder
 
 
-def taken():
+def of_the_copy():
     return fingerprint.fingerprint.__wrapped__()
 
 
-def test_a_copy_has_the_same(copy):
-    assert taken() == fingerprint.fingerprint()
-    assert len(taken()) == fingerprint.DIGITS
-
-
-@pytest.mark.parametrize("name", ["reports.py", "docs/docs.md", "templates/collector/frame.html"])
-def test_it_changes_with_any_file(copy, name):
-    with (copy / name).open("a") as file:
-        file.write(" ")
-    assert taken() != fingerprint.fingerprint()
-
-
-def test_it_changes_with_a_file_more_and_a_name(copy):
+def test_the_fingerprint_changes_with_the_names_of_code_files(copy):
     (copy / "more.py").touch()
-    more = taken()
+    more = of_the_copy()
     (copy / "more.py").rename(copy / "other.py")
-    assert len({fingerprint.fingerprint(), more, taken()}) == 3
+    assert len({fingerprint.fingerprint(), more, of_the_copy()}) == 3
 
 
-def test_what_python_compiles_is_none_of_it(copy):
-    (copy / "__pycache__" / "new.pyc").parent.mkdir(exist_ok=True)
-    (copy / "__pycache__" / "new.pyc").touch()
-    assert taken() == fingerprint.fingerprint()
+@pytest.mark.parametrize(
+    ("name", "is_code"),
+    [
+        ("reports/parsing.py", True),
+        ("cache/store.lua", True),
+        ("static/collector/page.css", False),
+        ("templates/collector/frame.html", False),
+        ("docs/pages/docs.md", False),
+        (".DS_Store", False),
+        ("._apps.py", False),
+        ("__pycache__/new.pyc", False),
+    ],
+)
+def test_only_code_changes_the_fingerprint(copy, name, is_code):
+    assert of_the_copy() == fingerprint.fingerprint()
+    (copy / name).parent.mkdir(exist_ok=True)
+    with (copy / name).open("a") as file:
+        file.write("\n")
+    assert (of_the_copy() != fingerprint.fingerprint()) == is_code
+    assert len(of_the_copy()) == fingerprint.DIGITS
 
 
-def test_the_command_prints_what_the_server_tells(client, settings):
+def test_the_command_prints_the_fingerprint_that_the_server_shows(client, settings):
     settings.HEADCOUNT_REVISION = "0a1b2c3"
     printed = StringIO()
     call_command("fingerprint", stdout=printed)
-    told = client.get("/healthz").json()
-    assert told["fingerprint"] == printed.getvalue().strip()
-    assert told["revision"] == "0a1b2c3"
-    assert told["settings"]["retention_days"] == "7"
-    foot = client.get("/dashboard").content.decode().split("<footer>")[1]
-    assert f"revision 0a1b2c3, code {told['fingerprint']}" in foot
+    health = client.get("/healthz").json()
+    assert health["fingerprint"] == printed.getvalue().strip()
+    assert health["revision"] == "0a1b2c3"
+    assert health["settings"]["retention_days"] == "7"
+    footer = client.get("/dashboard").content.decode().split("<footer>")[1]
+    assert f"revision 0a1b2c3, code {health['fingerprint']}" in footer

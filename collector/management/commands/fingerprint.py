@@ -1,4 +1,4 @@
-"""Print what `/healthz` of a server tells that runs this code."""
+"""Print the fingerprint of this code."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from collector.fingerprint import fingerprint
 
 
 class Command(BaseCommand):
-    """Prints the fingerprint of this checkout."""
+    """Prints the fingerprint that the `/healthz` of a server with this code shows."""
 
-    help = "Print the fingerprint of this code, to be compared with a server's /healthz."
+    help = "Print the fingerprint of this code, to compare it with the /healthz of a server."
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(fingerprint())

@@ -6,38 +6,46 @@ import pytest
 from django.urls import resolve, reverse
 
 from collector.docs import openapi
-from collector.numbers import answers
-from collector.reports import parsing as reports
+from collector.numbers.history import History
+from collector.numbers.stats import Numbers
+from collector.reports.fields import FIELDS
+from collector.reports.parsing import Body, Forget
 from collector.urls import urlpatterns
+from collector.views.badges import BadgeDescription
+from collector.views.endpoint import Problem
+from collector.views.health import Health, Status
+from collector.views.ingest import Receipt
 
 METHODS = ("get", "post", "put", "patch", "delete")
 NAMES = [pattern.name for pattern in urlpatterns if pattern.name]
 
 
 @pytest.fixture
-def described(client) -> Any:
+def description(client) -> Any:
     return client.get("/openapi.json").json()
 
 
-def test_it_works(described):
-    assert described["openapi"] == "3.1.0"
-    assert described["paths"]["/stats"]["get"]["summary"] == "The statistics; filters narrow them"
+def test_the_description_names_its_version_and_the_project(client, settings):
+    settings.HEADCOUNT_PROJECT_NAME = "Another"
+    description = client.get("/openapi.json").json()
+    assert description["openapi"] == "3.1.0"
+    assert description["info"]["title"] == "Headcount of Another"
+
+
+def test_the_description_has_every_named_path_and_no_other(description):
+    assert set(description["paths"]) == {reverse(name) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_path_is_described_with_the_methods_that_it_has(described, name):
+def test_a_path_is_described_with_the_methods_that_its_view_has(description, name):
     path = reverse(name)
     view = resolve(path).func.view_class
-    assert set(described["paths"][path]) == {method for method in METHODS if hasattr(view, method)}
+    assert set(description["paths"][path]) == {each for each in METHODS if hasattr(view, each)}
 
 
-def test_nothing_else_is_described(described):
-    assert set(described["paths"]) == {reverse(name) for name in NAMES}
-
-
-def test_what_is_sent_has_the_rules_of_the_parser(described):
-    version = described["components"]["schemas"]["Version"]
-    for field in reports.FIELDS:
+def test_the_schema_of_a_report_has_the_rules_of_the_parser(description):
+    version = description["components"]["schemas"]["Version"]
+    for field in FIELDS:
         assert f"'maxLength': {field.limit}" in str(version["properties"][field.name])
         assert (field.name in version["required"]) == field.required
 
@@ -45,66 +53,60 @@ def test_what_is_sent_has_the_rules_of_the_parser(described):
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/stats", answers.Numbers),
-        ("/stats/history", answers.History),
-        ("/badge.json", answers.BadgeDescription),
-        ("/healthz", answers.Health),
-        ("/readyz", answers.Status),
-        ("/nowhere", answers.Problem),
+        ("/stats", Numbers),
+        ("/stats/history", History),
+        ("/badge.json", BadgeDescription),
+        ("/healthz", Health),
+        ("/readyz", Status),
+        ("/nowhere", Problem),
     ],
 )
-def test_an_answer_is_of_its_type_and_has_no_member_more(client, report, path, kind):
+def test_a_response_has_the_members_of_its_type_and_no_other(client, report, path, kind):
     report()
-    answer = client.get(path).json()
-    assert json.loads(msgspec.json.encode(msgspec.convert(answer, kind))) == answer
+    content = client.get(path).json()
+    assert json.loads(msgspec.json.encode(msgspec.convert(content, kind))) == content
 
 
-def test_a_receipt_is_of_its_type(post):
-    sent = {"id": "fdb45536-cba8-4204-b352-71fc1062fd95", "version": {"app": "1", "sha": ""}}
-    assert msgspec.convert(post(sent).json(), answers.Receipt).stored["app"] == "1"
+def test_a_receipt_has_its_type(post):
+    content = {"id": "fdb45536-cba8-4204-b352-71fc1062fd95", "version": {"app": "1", "sha": ""}}
+    assert msgspec.convert(post(content).json(), Receipt).stored["app"] == "1"
 
 
-def test_every_example_is_what_it_is_an_example_of(described):
-    for path in ("/", "/forget"):
-        (content,) = described["paths"][path]["post"]["requestBody"]["content"].values()
-        name = content["schema"]["$ref"].rpartition("/")[2]
-        msgspec.convert(content["example"], {"Body": reports.Body, "Forget": reports.Forget}[name])
+@pytest.mark.parametrize(("path", "kind"), [("/", Body), ("/forget", Forget)])
+def test_the_example_of_a_body_has_its_type(description, path, kind):
+    (content,) = description["paths"][path]["post"]["requestBody"]["content"].values()
+    assert content["schema"]["$ref"].endswith(f"/{kind.__name__}")
+    msgspec.convert(content["example"], kind)
 
 
-def test_it_follows_the_settings(client, settings):
-    settings.HEADCOUNT_PROJECT_NAME = "Another"
-    assert client.get("/openapi.json").json()["info"]["title"] == "Headcount of Another"
-
-
-def test_every_reference_leads_somewhere(described):
-    found = set()
+def test_every_schema_is_referenced_and_every_reference_has_a_schema(description):
+    references = set()
 
     def walk(node):
         if isinstance(node, dict):
-            found.add(node.get("$ref"))
-            for child in node.values():
-                walk(child)
-        elif isinstance(node, list):
+            references.add(node.get("$ref"))
+            node = list(node.values())
+        if isinstance(node, list):
             for child in node:
                 walk(child)
 
-    walk(described)
-    schemas = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
-    assert found - {None} == schemas
+    walk(description)
+    schemas = {f"#/components/schemas/{name}" for name in description["components"]["schemas"]}
+    assert references - {None} == schemas
 
 
-def test_the_page_shows_every_request_and_every_type(client, described):
+def test_the_api_page_shows_every_request_and_every_type(client, description):
     page = client.get("/docs/api").content.decode()
-    for path, methods in described["paths"].items():
+    for path, methods in description["paths"].items():
         for method in methods:
             assert f">{method.upper()} {path}<" in page
-    for name, schema in described["components"]["schemas"].items():
+    for name, schema in description["components"]["schemas"].items():
         assert f'id="{name.lower()}"' in page
         for member in schema["properties"]:
             assert f"<code>{member}</code>" in page
 
 
-def test_every_status_that_has_a_meaning_is_told(described):
-    operations = [each for methods in described["paths"].values() for each in methods.values()]
-    told = {int(status) for each in operations for status in each["responses"]}
-    assert told == set(openapi.MEANINGS)
+def test_every_status_with_a_meaning_is_described(description):
+    operations = [each for methods in description["paths"].values() for each in methods.values()]
+    statuses = {int(status) for each in operations for status in each["responses"]}
+    assert statuses == set(openapi.MEANINGS)

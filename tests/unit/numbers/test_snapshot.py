@@ -1,4 +1,4 @@
-"""Every surface takes its numbers from one snapshot, which is replaced when they may have changed."""
+"""Tests that every surface takes its numbers from one snapshot, and when it is replaced."""
 
 from datetime import timedelta
 from unittest.mock import patch
