@@ -28,7 +28,7 @@ def consoles(text):
 
 def shell_block(text):
     """Return the only shell block of the docs that contains a text."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", docs._filled("docs"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```sh\n(.*?)^```", docs.markdown("docs"), re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if text in block]
     return block
 
@@ -41,7 +41,7 @@ def run(command):
 
 @pytest.mark.parametrize(
     ("source", "fewest"),
-    [(lambda: docs._filled("docs"), 10), ((ROOT / "README.md").read_text, 2)],
+    [(lambda: docs.markdown("docs"), 10), ((ROOT / "README.md").read_text, 2)],
     ids=["docs", "README"],
 )
 def test_every_curl_command_prints_the_documented_output(start, source, fewest):
@@ -147,7 +147,7 @@ def test_the_documented_check_of_the_logs_finds_no_one(start, clone):
 
 def test_the_documented_alert_fires_a_day_after_the_last_report(tmp_path):
     needs("promtool", "prometheus")
-    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs._filled("docs"), re.MULTILINE | re.DOTALL)
+    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs.markdown("docs"), re.MULTILINE | re.DOTALL)
     (summary,) = re.findall(r"summary: (.*)", rule)
     (tmp_path / "rules.yaml").write_text(rule)
     series = {
