@@ -1,13 +1,12 @@
-"""The real application with a made-up fleet in its memory, and the days that it reported on.
+"""The real application with a simulated fleet that has reported on some days, the last one today.
 
-The environment says of how many installations (INSTALLATIONS) and how many days, the last of them
-today (DAYS), of how many releases (RELEASES), and on how many days nothing ran (GAP); HOSTILE=1
-adds installations that report what nobody should.
+The environment sets the size of the fleet (INSTALLATIONS), the number of days (DAYS), the number of
+releases (RELEASES), and on how many days in the middle the server did not run (GAP). HOSTILE=1 adds
+instances that report hostile values.
 """
 
 import os
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 
 import time_machine
 
@@ -17,30 +16,32 @@ from tracking_site.wsgi import application
 
 __all__ = ["application"]
 
-HOSTILE = (
-    ("<script>alert(1)</script>",) * 3,
-    ("'\"><b>{{ 7 }}{% x %}",) * 3,
-    ("W" * 128, "W" * 255, "W" * 64),
-    ("9." * 63 + "9", "w/" * 127 + "w", "x86_64-" + "w" * 57),  # a release, a path, a family
-    ("", None, None),
-)
-FIELDS = ("app", "image", "arch")
+HOSTILE = [
+    {"app": app, "image": image, "arch": arch}
+    for app, image, arch in (
+        ("<script>alert(1)</script>",) * 3,
+        ("'\"><b>{{ 7 }}{% x %}",) * 3,
+        ("W" * 128, "W" * 255, "W" * 64),
+        ("9." * 63 + "9", "w/" * 127 + "w", "x86_64-" + "w" * 57),  # a release, a path, a family
+        ("", None, None),
+    )
+]
 
 
 def fill(installations=0, days=1, releases=14, gap=0, hostile=0):
-    """Let the fleet report on each of the days, but for the gap in their middle."""
+    """Let the fleet report on each day outside the gap."""
     now = datetime.now(UTC)
-    fleet = Fleet(installations, days, releases)
-    odd = [(f"odd {n}", dict(zip(FIELDS, sent, strict=True))) for n, sent in enumerate(HOSTILE)]
-    nothing_ran = range(days // 2, days // 2 + gap)
+    fleet = Fleet(installations, days, releases) if installations else None
+    hostile_reports = [(f"hostile {n}", version) for n, version in enumerate(HOSTILE)] * hostile
+    without_server = range(days // 2, days // 2 + gap)
     for day in range(days):
         with time_machine.travel(now - timedelta(days=days - 1 - day)):
             if day == 0:
-                records().clear()  # counting begins then
-            if day not in nothing_ran:
-                for name, version in chain(fleet.reports(day), odd * hostile):
-                    records().put(name, version)
+                records().clear()  # counting begins at this moment
+            if day not in without_server:
+                for id, version in (*(fleet.reports(day) if fleet else ()), *hostile_reports):
+                    records().put(id, version)
 
 
-ASKED = ("installations", "days", "releases", "gap", "hostile")
-fill(**{name: int(os.environ[name.upper()]) for name in ASKED if name.upper() in os.environ})
+OPTIONS = ("installations", "days", "releases", "gap", "hostile")
+fill(**{name: int(os.environ[name.upper()]) for name in OPTIONS if name.upper() in os.environ})
