@@ -1,49 +1,50 @@
-"""A server with a made-up past, to look at."""
+"""Serve a demonstration: the dashboard of a made-up fleet."""
 
-import time
+import json
+import os
+import sys
 from typing import Any
-from unittest import mock
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from collector.cache import records
-from collector.conf import DAY, conf
-from simulation.fleet import Fleet
+from collector.conf import conf
+from simulation.arguments import add_fleet_arguments
+from simulation.demonstration import OPTIONS
+
+# What would let the demonstration change real reports, or would need more than one process.
+REMOVED = ("REDIS_URL", "REDIS_UNCHECKED", "SECRET_KEY", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
 
 
 class Command(BaseCommand):
-    """Plays the days of a fleet in this process, then serves what is left of them."""
+    """Replaces itself by the real server, which makes up a past in its own memory first."""
 
-    help = "Serve the dashboard of a made-up fleet, with its past, on this machine only."
+    help = (
+        "Serve the dashboard of a made-up fleet and its past on this machine. The reports are in "
+        "the memory of the server: a store that REDIS_URL names is never used."
+    )
+    requires_system_checks: list[str] = []  # the server runs them, without the store
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--installations", type=int, default=3000, help="today")
-        parser.add_argument("--days", type=int, default=90, help="of the past")
-        parser.add_argument("--releases", type=int, default=14)
-        parser.add_argument("--seed", type=int, default=0, help="the same seed, the same fleet")
+        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        add_fleet_arguments(parser, instances=3000, days=90)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["installations"] > conf.max_instances:
-            raise CommandError(f"At most {conf.max_instances} installations are kept.")
-        days = options["days"]
-        play(Fleet(options["installations"], days, options["releases"], options["seed"]), days)
-        address = f"127.0.0.1:{options['port']}"
-        self.stdout.write(f"Made up: {options['installations']:,} installations over {days} days.")
-        self.stdout.write(f"Look at http://{address}/dashboard")
+        if options["instances"] > conf.max_instances:
+            raise CommandError(f"The server keeps {conf.max_instances} instances at most.")
+        port = str(options["port"])
+        self.stdout.write(
+            f"Making up {options['instances']:,} instances and {options['days']} days."
+        )
+        self.stdout.write(f"Look at http://127.0.0.1:{port}/dashboard")
         self.stdout.flush()
-        call_command("runserver", address, use_reloader=False, insecure_serving=True)
+        command = [sys.executable, "-m", "gunicorn", "simulation.demonstration"]
+        os.execve(  # noqa: S606  no shell is wanted
+            sys.executable, [*command, "--bind", f"127.0.0.1:{port}"], environment(options)
+        )
 
 
-def play(fleet: Fleet, days: int) -> None:
-    """Forget what was there and let a fleet report on so many days, the last of them today."""
-    today = time.time()
-    for day in range(days):
-        # Nothing else runs in this process yet, so its clock may be another for a while.
-        with mock.patch("time.time", return_value=today - (days - 1 - day) * DAY):
-            if not day:
-                records().clear()
-            for name, version in (*fleet.reports(day), *fleet.ci(day)):
-                records().put(name, version)
-            records().delete_many(list(fleet.opt_outs(day)))
+def environment(options: dict[str, Any]) -> dict[str, str]:
+    """Return the environment of the server: this one's, without what leads to real reports."""
+    kept = {name: value for name, value in os.environ.items() if name not in REMOVED}
+    fleet = {name: options[name] for name in ("instances", "days", "releases", "seed")}
+    return {**kept, "PORT": str(options["port"]), OPTIONS: json.dumps(fleet)}
