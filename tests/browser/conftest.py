@@ -13,12 +13,12 @@ from tests.servers import Server, needs
 
 SERVERS = {
     "none": {},
-    "one": {"INSTALLATIONS": "1"},
-    "300": {"INSTALLATIONS": "300", "DAYS": "90", "GAP": "9"},
-    "100,000": {"INSTALLATIONS": "100000", "DAYS": "3"},
-    "one version": {"INSTALLATIONS": "300", "DAYS": "9", "RELEASES": "1"},
-    "400 versions": {"INSTALLATIONS": "2000", "DAYS": "9", "RELEASES": "1400"},  # few of each
-    "hostile": {"INSTALLATIONS": "40", "DAYS": "9", "HOSTILE": "1"},
+    "one": {"INSTANCES": "1"},
+    "300": {"INSTANCES": "300", "DAYS": "90", "GAP": "9"},
+    "100,000": {"INSTANCES": "100000", "DAYS": "3"},
+    "one version": {"INSTANCES": "300", "DAYS": "9", "RELEASES": "1"},
+    "400 versions": {"INSTANCES": "2000", "DAYS": "9", "RELEASES": "1400"},  # few of each
+    "hostile": {"INSTANCES": "40", "DAYS": "9", "HOSTILE": "1"},
     "failing": {"wsgi": "tests.server.failing"},
 }
 # Without these, the browser itself sends requests to the internet.

@@ -1,6 +1,6 @@
 """The real application with a simulated fleet that has reported on some days, the last one today.
 
-The environment sets the size of the fleet (INSTALLATIONS), the number of days (DAYS), the number of
+The environment sets the size of the fleet (INSTANCES), the number of days (DAYS), the number of
 releases (RELEASES), and on how many days in the middle the server did not run (GAP). HOSTILE=1 adds
 instances that report hostile values.
 """
@@ -28,10 +28,10 @@ HOSTILE = [
 ]
 
 
-def fill(installations=0, days=1, releases=14, gap=0, hostile=0):
+def fill(instances=0, days=1, releases=14, gap=0, hostile=0):
     """Let the fleet report on each day outside the gap."""
     now = datetime.now(UTC)
-    fleet = Fleet(installations, days, releases) if installations else None
+    fleet = Fleet(instances, days, releases)
     hostile_reports = [(f"hostile {n}", version) for n, version in enumerate(HOSTILE)] * hostile
     without_server = range(days // 2, days // 2 + gap)
     for day in range(days):
@@ -39,9 +39,9 @@ def fill(installations=0, days=1, releases=14, gap=0, hostile=0):
             if day == 0:
                 records().clear()  # counting begins at this moment
             if day not in without_server:
-                for id, version in (*(fleet.reports(day) if fleet else ()), *hostile_reports):
+                for id, version in (*fleet.reports(day), *hostile_reports):
                     records().put(id, version)
 
 
-OPTIONS = ("installations", "days", "releases", "gap", "hostile")
+OPTIONS = ("instances", "days", "releases", "gap", "hostile")
 fill(**{name: int(os.environ[name.upper()]) for name in OPTIONS if name.upper() in os.environ})
