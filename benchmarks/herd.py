@@ -1,11 +1,12 @@
-"""A whole fleet at midnight: 100,000 reports, 2,000 at once, each on a connection of its own.
+"""Simulate a whole fleet that reports at midnight: 100,000 reports, 2,000 at once.
 
-One instance in ten reports twice, half of those at the same moment, with its id in upper case: it
-must count once. Then the same while 50 readers poll every named view. Goals: by the numbers in
-`/stats`, no report is lost and none is counted twice; the slowest answer comes within 10 s; every
-view answers every time.
+Each report is sent on a connection of its own. One instance in ten reports twice, the second time
+with its id in upper case, and must count once. The benchmark then runs again while 50 readers poll
+every named view. Goals: according to `/stats`, no report is lost or counted twice; the slowest
+response takes at most 10 seconds; every view answers every request.
 
-A plain Django application gets the same alone: it counts all reports for each reader.
+For comparison, a plain Django application gets the same reports without readers, because it counts
+all its reports again for each reader.
 """
 
 import itertools

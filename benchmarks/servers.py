@@ -23,7 +23,7 @@ class Server(servers.Server):
         return self.process.pid
 
     def cpu(self) -> float:
-        """Return the CPU seconds, in user and kernel mode, that all processes have used."""
+        """Return the CPU time of the server's processes in seconds, user plus system."""
         master = psutil.Process(self.master)
         processes = [master, *master.children(recursive=True), *self.beside]
         return sum(sum(process.cpu_times()[:2]) for process in processes)

@@ -22,7 +22,8 @@ OUR_LOGGERS = ("collector", "tracking_site")  # our own messages quote nothing
 PERIOD = 60  # seconds between two lines of the same kind
 OUR_CODE = Path(collector.__file__).parent
 
-# How known messages begin, and the kind that replaces them. None: the message quotes nothing.
+# Maps the beginning of each known message to the kind that replaces the message in the log. None
+# means that the message quotes nothing and is logged unchanged.
 KINDS = {
     "Booting worker": None,
     "Worker exiting": None,

@@ -39,9 +39,9 @@ class TallyCache(BaseCache):
     Subclasses implement the methods that BaseCache leaves open, and the ones below that raise
     NotImplementedError. OPTIONS may have:
 
-    - GRANULARITY, in seconds. Expiry is rounded up to the next multiple, never to the present
-      moment: with 86400, every key expires at a UTC midnight. A timeout of None, zero or less is
-      not rounded. The default is 0: no rounding.
+    - GRANULARITY, in seconds. Expiry is rounded up to the next multiple; an expiry that is already
+      a multiple moves to the following one. With 86400, every key expires at midnight UTC. A
+      timeout of None, zero or less is not rounded. The default is 0, which disables rounding.
     - MAX_ENTRIES, the number of live keys. Setting one more raises CacheFull. The cache never
       removes a live key to make room.
     - MAX_VALUES, the number of distinct live values, not counting None. Setting one more raises
@@ -73,9 +73,11 @@ class TallyCache(BaseCache):
     def put(
         self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> float | None:
-        """Set a key as `set` does, and return its expiry in POSIX seconds, or None for never.
+        """Set a key as `set` does.
 
-        Raises CacheFull or TooManyValues; the key then keeps its old value, if it had one.
+        Return the moment at which the key expires, in POSIX seconds, or None if it never expires.
+        Raise CacheFull or TooManyValues if the cache has reached the corresponding limit; a live
+        key then keeps its old value.
         """
         raise NotImplementedError
 
@@ -88,10 +90,11 @@ class TallyCache(BaseCache):
         raise NotImplementedError
 
     def history(self) -> Mapping[int, Any]:
-        """Return what is kept of each past period, by its start in POSIX seconds, oldest first.
+        """Map the start of each past period, in POSIX seconds, to its tally or summary.
 
-        That is the tally as it stood at the end of the period, until the app replaces it by calling
-        `summarize`. A period in which nobody used the cache, or in which nothing ran, is missing.
+        The oldest period comes first. The cache keeps the tally from the end of the period until
+        `summarize` replaces it. A period is missing if nobody used the cache during it, or if no
+        process was running.
         """
         raise NotImplementedError
 
@@ -108,9 +111,10 @@ class TallyCache(BaseCache):
 
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
-        """Return what the server of this entry of CACHES is configured to do wrong.
+        """Return the requirements that the server of this entry of CACHES does not meet.
 
-        Raises Unavailable if the server cannot be reached, and InvalidURL.
+        Raise InvalidURL if the server's URL is invalid, and Unavailable if the server cannot be
+        reached.
         """
         return []
 

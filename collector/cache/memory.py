@@ -1,8 +1,8 @@
 """A cache backend in the memory of one process, with a tally of its live values.
 
-Each key is kept as a keyed digest of 15 bytes that points at a group, and the keys of a group share
-a value, an expiry and `renewed`. The counts are updated with every change, so that a tally copies
-them and does not look at the keys.
+The cache keeps a keyed digest of each key, 15 bytes long, and maps it to a group. All keys in a
+group have the same value and belong to the same cohort. Every change updates the counts, so `tally`
+only copies the counts and never iterates over the keys.
 """
 
 import heapq
@@ -94,7 +94,10 @@ class Contents:
         return group if group and group.cohort.size else None
 
     def check_limits(self, old: Group | None, value: bytes, cache: "MemoryCache") -> None:
-        """Raise CacheFull or TooManyValues if a key, new or in a group, may not get this value."""
+        """Raise CacheFull or TooManyValues if setting this value would exceed a limit.
+
+        `old` is the group of the key, or None if the key is not live.
+        """
         if old is None and self.live >= cache.max_entries:
             raise CacheFull(f"{cache.max_entries} keys are live")
         if value == NONE or value in self.counts:
@@ -108,7 +111,7 @@ class Contents:
     def move(
         self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
     ) -> None:
-        """Put a key, new or in a group, into the group where it belongs now."""
+        """Put a key into the group of this value, expiry and `renewed`, and out of `old`."""
         if self.longest < expiry - self.period < math.inf:
             self.longest = expiry - self.period
         new = self._cohort(expiry, renewed)
@@ -133,8 +136,8 @@ class Contents:
     def expire(self, now: float, *, free: bool = False) -> None:
         """Close the period that is over, and drop the cohorts that have expired.
 
-        Their keys are freed once they are a third of all, because that copies the live ones; with
-        `free`, they are freed now.
+        Freeing expired keys copies all live keys, so it happens only when more than a third of the
+        keys have expired. With `free`, it happens now.
         """
         if self._period_of(now) != self.period:
             self._begin_period(self._period_of(now))

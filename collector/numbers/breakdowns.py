@@ -96,7 +96,7 @@ def list_names(dimension: Dimension, counts: Mapping[str, int], rules: Rules) ->
 
 
 def count_others(total: int, listed: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """Return how many of all instances are not listed by name, by breakdown."""
+    """Return, for each breakdown, the number of instances that its listed names do not cover."""
     return {breakdown: total - sum(names.values()) for breakdown, names in listed.items()}
 
 

@@ -123,7 +123,10 @@ def _top(values: Values) -> float:
 
 
 def _step(top: float) -> float:
-    """Return the distance of ticks: 1, 2 or 5 times a power of ten, and a whole number."""
+    """Return the interval of ticks on an axis that reaches `top`.
+
+    The interval is a whole number: 1, 2 or 5 times a power of ten.
+    """
     power: int = 10 ** math.floor(math.log10(max(top / TICKS, 1)))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= top)
 

@@ -68,8 +68,8 @@ class Endpoint(View):
             response = refuse(request, 400, "The query has too many parameters; send fewer.")
         except CacheFull:
             problem = (
-                "The server is full: it accepts reports of instances that it knows; new ones may "
-                "try again tomorrow."
+                "The server is full. It only accepts reports from instances that it already "
+                "counts; a new instance can try again tomorrow."
             )
             tomorrow = str(DAY - int(time.time()) % DAY)
             response = refuse(request, 503, problem, headers={"Retry-After": tomorrow})
@@ -89,9 +89,10 @@ class Endpoint(View):
 
 
 def finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return the response with its length, without which gunicorn sends chunks.
+    """Set the Content-Length of a response, and return the response.
 
-    The response to HEAD loses its body, about which gunicorn would warn.
+    Without that header, gunicorn uses chunked encoding. The response to HEAD loses its body,
+    because gunicorn would log a warning about it.
     """
     if response.status_code not in WITHOUT_BODY:
         response["Content-Length"] = str(len(response.content))
@@ -131,8 +132,8 @@ def conditional(request: HttpRequest, body: bytes, content_type: str, etag: str)
     A cache must ask before it uses the response again, because the next report changes it.
     """
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    # Django's get_conditional_response would also answer 412, for conditions that only matter to a
-    # request that changes something. A proxy that compresses the body makes its ETag weak.
+    # Django's get_conditional_response would also return 412 for preconditions that matter only to
+    # unsafe methods. The prefix `W/` is ignored, because a proxy that compresses the body adds it.
     known = parse_etags(request.headers.get("If-None-Match", ""))
     if any(tag.removeprefix("W/") in (etag, "*") for tag in known):
         return HttpResponseNotModified(headers=headers)

@@ -47,7 +47,7 @@ _counters = {status: _reports.labels(outcome) for status, outcome in OUTCOMES.it
 
 
 def count_report(status: int) -> None:
-    """Count a report by the status of its answer."""
+    """Increment the metric for reports that got a response with this status."""
     if status in _counters:
         _counters[status].inc()
     if status == 201:

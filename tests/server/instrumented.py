@@ -39,7 +39,7 @@ def inverted_digest(key):
 
 
 def count_text(text):
-    """Return how many live objects contain a text."""
+    """Return the number of live strings and buffers that contain a text."""
     return count_live(lambda data: text.encode() in data)
 
 

@@ -15,7 +15,7 @@ from tests.servers import Server, free_port
 
 
 def simulate(url, **options):
-    """Return what the command printed, and its progress."""
+    """Run the command, and return what it wrote to stdout and to stderr (its progress)."""
     output, progress = StringIO(), StringIO()
     call_command("simulate", url, stdout=output, stderr=progress, **options)
     return output.getvalue(), progress.getvalue()

@@ -1,4 +1,6 @@
-"""What a Django cache does, where Django's own tests leave it open: `.ci/django_cache_suite.py`."""
+"""Tests of cache behavior that Django's own cache tests do not cover.
+
+`.ci/django_cache_suite.py` runs Django's tests."""
 
 import sys
 import threading

@@ -14,7 +14,7 @@ LINK = re.compile(r'<a [^>]*href="([^"]+)"')
 
 
 def text(html):
-    """Return what a reader sees of a part of a page."""
+    """Return the visible text of some HTML: without tags, and with white space collapsed."""
     return " ".join(re.sub("<.*?>", "", html).split())
 
 
