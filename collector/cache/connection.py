@@ -1,225 +1,152 @@
-"""One client a process and server: a few connections, and answers within two seconds.
+"""The connections of one process to the store: few, and each command is answered within two seconds.
 
-It refuses a server that would write to disk or drop records, whenever it comes back too: it may
-have been started anew, and differently.
+A server that would write to disk or drop reports is refused on every new connection, because it may
+have been restarted with another configuration.
 """
 
-import hashlib
 import logging
-import os
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from redis import Connection, ConnectionPool
+from redis import BlockingConnectionPool, Connection, Redis, exceptions
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as Broken
-from redis.exceptions import (
-    NoPermissionError,
-    NoScriptError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import TimeoutError as Late
 from redis.retry import Retry
 
 from collector.cache.base import InvalidURL, Unavailable
-from collector.cache.server_requirements import FORBIDDEN, REQUIREMENTS, ServerRequirement
+from collector.cache.server_requirements import (
+    READABLE_CONFIGURATION,
+    REQUIREMENTS,
+    ServerRequirement,
+)
 
-SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
-NAME = hashlib.sha1(SCRIPT, usedforsecurity=False).hexdigest().encode()  # as EVALSHA has it
-TIMEOUT = 0.9  # seconds to connect, and to be answered
-CONNECTIONS = 32  # the server runs one script at a time, so more would only wait there
-WRITES = {b"put", b"probe"}  # what a store without memory, or a replica, refuses
-OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}  # that a URL may have
-PING = b"PING\r\n"
-PAUSE = 1  # seconds for which a store that did not answer is not asked again
+SCRIPT = Path(__file__).with_name("store.lua").read_text()
+CONNECTIONS = 32  # the server runs one script at a time, so requests on more would wait there
+# Seconds to wait for a free connection, to connect, and for an answer: less than two in all.
+POOL_TIMEOUT, CONNECT_TIMEOUT, TIMEOUT = 0.5, 0.5, 0.9
+WRITES = {"put", "probe"}  # the operations that fail on a replica or without memory
+URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
-class Refused(RedisError):
-    """The server would break a promise."""
+class UnmetRequirements(exceptions.RedisError):
+    """The server is configured so that it would break a promise."""
 
-
-class Slot:
-    """Room for one connection; it is opened when it is needed, and looked at before it is used."""
-
-    def __init__(self, pool: ConnectionPool, unchecked: bool) -> None:
-        self.pool = pool
-        self.unchecked = unchecked
-        self.connection: Connection | None = None
-        self.refusals = 0  # of the server, when its options were looked at
-
-    def ask(self, command: bytes) -> Any:
-        """Send a command and return its answer; anew, if the server closed the connection."""
-        if self.connection is not None:
-            with suppress(Broken):
-                return self._ask(command)
-        self.look()
-        return self._ask(command)
-
-    def look(self) -> None:
-        """Raise Refused if the server would break a promise."""
-        if problems := self.unmet():
-            raise Refused(" ".join(f"{each.problem} {each.remedy}" for each in problems))
-
-    def unmet(self) -> list[ServerRequirement]:
-        """The demands that the server does not meet; if it meets all, the connection is kept."""
-        try:
-            if self.connection is not None:
-                with suppress(Broken):  # the server closed it: the next one is new
-                    self._ask(PING)
-            self._ask(PING)
-            problems = [
-                each for each in REQUIREMENTS if not self.unchecked and not self._meets(each)
-            ]
-        except ResponseError as error:
-            self.close()
-            unknown = str(error).lower().startswith("unknown command")
-            if not unknown and not isinstance(error, NoPermissionError):
-                raise
-            problems = [FORBIDDEN]
-        if problems:
-            self.close()
-        return problems
-
-    def _meets(self, demand: ServerRequirement) -> bool:
-        told = self._ask(packed(b"CONFIG", b"GET", demand.option.encode()))
-        return bool(told[1:] == [demand.value.encode()])
-
-    def close(self) -> None:
-        """End the connection; the next one looks at the server's options first."""
-        if self.connection is not None:
-            self.connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py left it so
-            self.connection = None
-
-    def _ask(self, command: bytes) -> Any:
-        if self.connection is None:
-            self.connection = self.pool.connection_class(**self.pool.connection_kwargs)
-        connection = self.connection
-        try:
-            connection.send_packed_command([command])
-            return connection.read_response()
-        except ReadOnlyError:  # after a failover, the name leads elsewhere
-            self.close()
-            raise
-        except ResponseError:
-            raise
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, unmet: list[ServerRequirement]) -> None:
+        super().__init__(" ".join(f"{each.problem} {each.remedy}" for each in unmet))
+        self.unmet = unmet
 
 
 class Client:
-    """Sends commands to one server, from any thread or greenlet; see `client`."""
+    """Runs the script of the store, from any thread or greenlet; see `client`."""
 
     def __init__(self, url: str, unchecked: bool) -> None:
-        pool = _pool(url)
-        self.slots = [Slot(pool, unchecked) for _ in range(CONNECTIONS)]
-        # One for each slot in the list. A Semaphore takes some 30 us more when many have to wait.
-        self.free: SimpleQueue[None] = SimpleQueue()
-        for _ in self.slots:
-            self.free.put(None)
-        self.away_until = 0.0
-        self.told = ""
-        self.refusals = 0
+        self.url = url
+        self.unchecked = unchecked
+        self.logged = ""  # why the store takes no reports, if the log says so
+        self._open_pool()
 
-    def run(self, *arguments: bytes) -> Any:
-        """Run the script of the store; raises Unavailable."""
+    def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
+        """Run an operation of store.lua. Raises Unavailable."""
         try:
-            answer = self._with_slot(lambda slot: slot.ask(packed(b"EVALSHA", NAME, *arguments)))
-        except NoScriptError:
-            answer = self._with_slot(lambda slot: slot.ask(packed(b"EVAL", SCRIPT, *arguments)))
-        if self.told and arguments[2] in WRITES:
+            answer = self.script([prefix], [operation, *arguments])
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(error) from error
+        if self.logged and operation in WRITES:
             log.warning("The store takes reports again.")
-            self.told = ""
+            self.logged = ""
         return answer
 
-    def unmet(self) -> list[ServerRequirement]:
-        """What the server's configuration would break; raises Unavailable."""
-        return self._with_slot(Slot.unmet)
+    def check_server(self) -> None:
+        """Raise Unavailable if the server is configured to break a promise by now."""
+        if unmet := self.unmet_requirements():
+            raise self._unavailable(UnmetRequirements(unmet))
 
-    def look(self) -> None:
-        """Raise Unavailable if the server would break a promise by now."""
-        self._with_slot(Slot.look)
-
-    def _with_slot(self, use: Callable[[Slot], T]) -> T:
-        self.free.get()
-        slot = self.slots.pop()  # the last one used: no more are opened than are needed at once
+    def unmet_requirements(self) -> list[ServerRequirement]:
+        """Return what the server is configured to do wrong. Raises Unavailable."""
+        pool = self.pool
         try:
-            if time.monotonic() < self.away_until:
-                raise Unavailable("the store did not answer a moment ago")
-            if slot.refusals != self.refusals:
-                slot.close()
-                slot.refusals = self.refusals
-            return use(slot)
-        except NoScriptError:
-            raise
-        except (RedisError, OSError) as error:
+            connection = pool.get_connection()
+            try:
+                return self._unmet(connection)
+            finally:
+                pool.release(connection)
+        except UnmetRequirements as error:
+            return error.unmet
+        except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(error) from error
-        finally:
-            self.slots.append(slot)
-            self.free.put(None)
+
+    def _open_pool(self) -> None:
+        self.pool = _pool(self.url, redis_connect_func=self._prepare)
+        self.script = Redis(connection_pool=self.pool).register_script(SCRIPT)
+
+    def _prepare(self, connection: Connection) -> None:
+        """Log in on a new connection, and refuse a server that would break a promise."""
+        connection.on_connect()
+        if unmet := self._unmet(connection):
+            raise UnmetRequirements(unmet)
+
+    def _unmet(self, connection: Connection) -> list[ServerRequirement]:
+        unmet = []
+        try:
+            for each in () if self.unchecked else REQUIREMENTS:
+                connection.send_command("CONFIG", "GET", each.option)
+                if connection.read_response()[1:] != [each.value.encode()]:
+                    unmet.append(each)
+        except exceptions.ResponseError as error:
+            unknown = str(error).lower().startswith("unknown command")
+            if not unknown and not isinstance(error, exceptions.NoPermissionError):
+                raise
+            unmet = [READABLE_CONFIGURATION]
+        return unmet
 
     def _unavailable(self, error: Exception) -> Unavailable:
-        """Log what is wrong once, and ask no more for a moment if nobody answered."""
-        if isinstance(error, (Broken, Late, OSError, Refused)):
-            self.away_until = time.monotonic() + PAUSE
-        if isinstance(error, Refused):
-            self.refusals += 1
-        why = reason(error)
-        if why != self.told:
-            log.warning("The store takes no reports: %s", why)
-            self.told = why
-        return Unavailable(why)
+        """Return the exception to raise, and log the reason unless the log has it already."""
+        if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
+            # The server on the open connections is the wrong one, after a failover for example.
+            self._open_pool()
+        reason = _reason(error)
+        if reason != self.logged:
+            log.warning("The store takes no reports: %s", reason)
+            self.logged = reason
+        return Unavailable(reason)
 
 
-def _pool(url: str) -> ConnectionPool:
-    """What opens connections; raises InvalidURL. An option of the URL would win over ours."""
+def _pool(url: str, **options: Any) -> BlockingConnectionPool:
+    """Return a pool of connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
-        unknown = parse_qs(parts.query).keys() - OPTIONS
+        unknown = parse_qs(parts.query).keys() - URL_OPTIONS  # they would win over these here
         number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
         if unknown or (number and not number.isdecimal()):
             raise ValueError
-        return ConnectionPool.from_url(
+        return BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS,
+            timeout=POOL_TIMEOUT,
+            socket_connect_timeout=CONNECT_TIMEOUT,
             socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
+            # The server may have closed a connection; another wait for an answer would be too long.
+            retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
             protocol=2,
+            **options,
         )
     except ValueError:
         raise InvalidURL("The URL of the store cannot be used.") from None
 
 
-def packed(*command: bytes) -> bytes:
-    """A command as it is sent; redis-py takes five times as long to write one."""
-    parts = [b"*%d\r\n" % len(command)]
-    parts += [b"$%d\r\n%b\r\n" % (len(each), each) for each in command]
-    return b"".join(parts)
-
-
-def reason(error: Exception) -> str:
-    """What is wrong, without the server's sentence: that may quote what was sent."""
-    if isinstance(error, Refused):
+def _reason(error: Exception) -> str:
+    """Return what is wrong, without the server's message, which may quote what was sent."""
+    if isinstance(error, UnmetRequirements):
         return str(error)
+    if type(error) in (exceptions.ConnectionError, exceptions.TimeoutError):
+        return "it cannot be reached"
     code = str(error).partition(" ")[0][:20]  # such as MISCONF
     return f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
 
 
 @cache
 def client(url: str, unchecked: bool) -> Client:
-    """The client of this process for a server; `unchecked`: its configuration is not looked at."""
+    """Return the one client of this process for a server. A forked process opens its own sockets."""
     return Client(url, unchecked)
-
-
-# A connection is of one process only.
-os.register_at_fork(after_in_child=client.cache_clear)

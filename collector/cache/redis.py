@@ -1,93 +1,99 @@
 """A cache backend in Redis or Valkey, for any number of processes, with a tally of its live values.
 
-Every operation is one run of `store.lua`: one round trip, whole or not at all. Under a prefix:
+Every operation is one run of `store.lua`, which is one round trip. The keys of the server are, after
+a prefix:
 
-- `records:{expiry}`, digest of a key -> code; `tally:{expiry}`, code -> live keys. The server drops
-  both at their expiry, at the same moment and without being asked.
-- `live`, the expiries; `ids` and `values`, from a value to its id and back.
-- `counts`, `ends`: the tally summed up by value, and by expiry and `renewed`. These outlive the
-  period, so that its closing tally is exact whoever comes first in the next.
-- `closed`, the periods that are over; `history:{start}`, what SUMMARY made of each. Until someone
-  asked, `values:{start}`, `counts:{start}` and `ends:{start}`.
-- `meta`: since when is counted, the period, how many are kept, the number of changes.
+- `records:{expiry}`: the codes of the live keys by digest. A code stands for a value and `renewed`.
+  The server itself deletes these records at their expiry.
+- `tally:{expiry}`: the number of live keys by code. It outlives the records, so that the tally of a
+  period is exact at its end, whenever the next operation comes.
+- `live`: the expiries. `counts`: the number of live keys by id of value.
+- `ids` and `values`: the ids by value, and the values by id.
+- `closed`: the starts of the past periods. `history:{start}`: the tally or the summary of each.
+- `meta`: when counting began, the present period, and the numbers of the last changes.
 
-Every key has an expiry, so nothing stays when nobody comes any more.
+Every key has an expiry, so that nothing remains after the last process has stopped.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import Any, NoReturn
+from itertools import chain
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.utils.encoding import force_bytes
 
-from collector.cache.base import (
-    OPTIONS,
-    CacheFull,
-    Choice,
-    Row,
-    TallyCache,
-    TooManyValues,
-    Totals,
-    Unavailable,
-)
-from collector.cache.connection import Client, client
+from collector.cache.base import CacheFull, TallyCache, TooManyValues, Unavailable
+from collector.cache.connection import client
 from collector.cache.serialization import sealed, unsealed
 from collector.cache.server_requirements import ServerRequirement
+from collector.cache.tally import Cohort, Tally
 from collector.fingerprint import fingerprint
 
-# Redis keeps a text of up to 14 bytes in 16, one of 15 in 24; 112 bits of a keyed digest are far
-# beyond chance.
+# Redis keeps a string of up to 14 bytes in 16 bytes of memory, and one of 15 in 24. Among a million
+# keys, two digests of 112 bits are equal with a probability of 1e-22.
 DIGEST_SIZE = 14
-Names = tuple[bytes, dict[bytes, bytes]]  # the number of the change that made them, and values
+
+
+class State(NamedTuple):
+    """What a process knows of the tally in the store, as of one change."""
+
+    change: int
+    values: Mapping[bytes, Any]  # by id
+    cohorts: Mapping[bytes, list[Cohort]]  # by expiry
+
+
+NOTHING = State(0, {}, {})
+NONE = {b"0": None}  # the value that has an id of its own, and is not sent
 
 
 @contextmanager
-def _ours() -> Iterator[None]:
-    """Whoever may write to the store can write what we did not: then its numbers are none."""
+def _rejecting_foreign_data() -> Iterator[None]:
+    """Raise Unavailable for data that only someone else can have written to the store."""
     try:
         yield
-    except (ValueError, OverflowError) as error:
-        raise Unavailable("The store holds what is not ours.") from error
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise Unavailable("The store has data that this program did not write.") from error
 
 
 class RedisCache(TallyCache):
     """Keeps keys in the server whose URL is LOCATION.
 
-    Digests and values are made with a secret derived from SECRET_KEY. The keys of the server carry
-    a name of that secret and of this code: with another of either, everything starts from zero.
+    Digests and values are signed with a secret that is derived from SECRET_KEY. The names of the
+    server's keys depend on this secret, on the code of this package and on the options that say what
+    the data means, so that with another of these counting starts from zero.
 
-    - UNCHECKED, of OPTIONS: take a server whose configuration cannot be read; see demands.py.
+    OPTIONS may also have UNCHECKED: whether to accept a server whose configuration cannot be read;
+    see server_requirements.py.
     """
 
     shared = True
-    options = OPTIONS | {"UNCHECKED"}
+    known_options = TallyCache.known_options | {"UNCHECKED"}
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self.url = url
-        self.unchecked = bool(params.get("OPTIONS", {}).get("UNCHECKED"))
+        self._client = client(url, bool(params.get("OPTIONS", {}).get("UNCHECKED")))
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
         self._history_secret = blake2b(self._secret, person=b"history").digest()
-        whose = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
-        self.prefix = f"headcount:{{{fingerprint()}:{whose}}}:"
-        self._named: Names = (b"", {})
-        self._loaded: dict[bytes, Any] = {}
-        self._told: tuple[bytes, dict[int, Any]] = (b"", {})
+        name_of_secret = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
+        meaning = f"{self.default_timeout}:{self.granularity}:{self.periods}"
+        self.prefix = f"headcount:{{{fingerprint()}:{name_of_secret}:{meaning}}}:"
+        self._state = NOTHING  # replaced as a whole, because threads share it
+        self._history: tuple[bytes, Mapping[int, Any]] = (b"", {})
 
     @classmethod
-    def unmet(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
+    def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
         unchecked = bool(entry.get("OPTIONS", {}).get("UNCHECKED"))
-        return client(entry["LOCATION"], unchecked).unmet()
+        return client(entry["LOCATION"], unchecked).unmet_requirements()
 
     @property
-    @_ours()
     def since(self) -> float:
-        return _finite(self._number("since"))
+        with _rejecting_foreign_data():
+            return _finite(self._run("since"))
 
     def add(
         self,
@@ -96,14 +102,12 @@ class RedisCache(TallyCache):
         timeout: float | None = DEFAULT_TIMEOUT,
         version: int | None = None,
     ) -> bool:
-        """Set a value unless the key is live; whether it was set. Raises as `put` does."""
         digest = self._digest(key, version)
         return self._put("add", digest, self.get_backend_timeout(timeout), self._sealed(value))
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """The value of a live key, a copy of its own, or `default`."""
-        found = self._run("get", self._digest(key, version))
-        return self._unsealed(found[1]) if found else default
+        content = self._run("get", self._digest(key, version))
+        return default if content is None else self._unsealed(content)
 
     def put(
         self,
@@ -118,188 +122,137 @@ class RedisCache(TallyCache):
         return expiry
 
     def touch(
-        self,
-        key: Any,
-        timeout: float | None = DEFAULT_TIMEOUT,
-        version: int | None = None,
+        self, key: Any, timeout: float | None = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
-        """Change a live key's expiry; whether it was live. `renewed` stays as it is."""
-        digest = self._digest(key, version)
-        return self._put("touch", digest, self.get_backend_timeout(timeout))
-
-    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """Add to a live key's value and return the sum; ValueError if the key is not live."""
-        digest = self._digest(key, version)
-        while found := self._run("get", digest):
-            code, content = found
-            total: int = self._unsealed(content) + delta
-            if self._put("swap", digest, None, self._sealed(total), code):
-                return total
-        raise ValueError(f"Key {key!r} not found")
-
-    def incr_version(self, key: Any, delta: int = 1, version: int | None = None) -> int:
-        """Move a live key to another version, and return that; ValueError if it is not live.
-
-        Needs no room, and the expiry stays as it is.
-        """
-        if version is None:
-            version = self.version
-        digests = [self._digest(key, each) for each in (version, version + delta)]
-        if not self._run("rename", *digests):
-            raise ValueError(f"Key {key!r} not found")
-        return version + delta
+        return self._put("touch", self._digest(key, version), self.get_backend_timeout(timeout))
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        """Whether the key is live."""
-        return bool(self._run("get", self._digest(key, version)))
+        return self._run("get", self._digest(key, version)) is not None
 
     def delete(self, key: Any, version: int | None = None) -> bool:
-        """Forget a key; whether it was live."""
         return bool(self._run("delete", self._digest(key, version)))
 
     def clear(self) -> None:
-        """Forget everything of ours, and nothing else that the server keeps."""
+        """Delete everything under this cache's prefix, and nothing else of the server."""
         self._run("clear")
 
-    @_ours()
-    def tally(self) -> list[Row]:
-        known = self._named
-        named, unknown, rows = self._run("tally", known[0])
-        values = self._learn(known, named, unknown)
-        loaded = {name: self._unsealed(value) for name, value in values.items()}
-        return [
-            Row(loaded.get(b"%d" % (code // 2)), _expiry(expiry), bool(code % 2), size)
-            for expiry, codes in rows
-            for code, size in ((int(code), int(size)) for code, size in _pairs(codes))
-        ]
+    def tally(self) -> Tally:
+        with _rejecting_foreign_data():
+            state = self._state = self._next_state(self._state)
+            return _tally(state.values, state.cohorts.values())
 
-    def totals(self, choose: Choice | None = None) -> Totals:
-        if choose:
-            return super().totals(choose)
-        known = self._named
-        named, unknown, counts, ends = self._run("totals", known[0])
-        return self._totals(self._learn(known, named, unknown), counts, ends)
-
-    @_ours()
     def changes(self) -> int:
-        return int(self._number("changes"))
+        return int(self._run("changes"))
 
-    @_ours()
-    def history(self) -> dict[int, Any]:
-        told = self._told
-        turned, days = self._run("history", told[0])
-        if days is not None:
-            told = turned, {int(day): self._summary(day, *rest) for day, *rest in days}
-            self._told = told
-        return dict(told[1])
-
-    def free_expired(self) -> None:
-        """Set aside what is over, and look at the server's options, also when nobody asks.
-
-        What this process knows of the values goes: some may have been forgotten meanwhile.
-        """
-        self._named, self._loaded = (b"", {}), {}
-        self._client().look()
-        self._run("expire")
-        self.history()
-
-    def probe(self) -> None:
-        self._client().look()
-        self._run("probe")
-
-    def _number(self, what: str) -> Any:
-        """One of those that are always there, unless the server found them expired at once."""
-        told = self._run(what)
-        if told is None:
-            raise Unavailable("The clock of the store is far ahead of ours.")
-        return told
-
-    def _summary(self, day: bytes, made: bytes | None, sums: list[list[bytes]]) -> Any:
-        """What SUMMARY made of a closing tally; if nobody has told it yet, it is made now."""
-        if made is not None:
-            return unsealed(made, self._history_secret)
-        values, counts, ends = sums
-        summary = self.summary(self._totals(dict(_pairs(values)), counts, ends), int(day))
-        self._run("summed", day, sealed(summary, self._history_secret))
-        return summary
-
-    @_ours()
-    def _totals(
-        self, values: Mapping[bytes, bytes], counts: list[bytes], ends: list[bytes]
-    ) -> Totals:
-        self._loaded = {
-            value: self._loaded[value] if value in self._loaded else self._unsealed(value)
-            for value in values.values()
-        }
-        shared = {name: self._loaded[value] for name, value in values.items()}
-        return Totals(
-            [(shared.get(name), int(size)) for name, size in _pairs(counts)],
-            [
-                (_expiry(expiry), renewed == b"1", int(size))
-                for end, size in _pairs(ends)
-                for expiry, _, renewed in [end.partition(b"|")]
-            ],
-        )
-
-    def _learn(self, known: Names, named: bytes, unknown: list[bytes] | None) -> dict[bytes, bytes]:
-        """The live values by their ids, which are sent only if they are others than those known."""
-        if unknown is not None:
-            known = self._named = named, dict(_pairs(unknown))
+    def history(self) -> Mapping[int, Any]:
+        known = self._history
+        turned, periods = self._run("history", known[0])
+        if periods is not None:
+            with _rejecting_foreign_data():
+                history = {int(start): self._period(*contents) for start, *contents in periods}
+            known = self._history = turned, history
         return known[1]
 
-    def _put(
-        self, how: str, digest: bytes, expiry: float | None, value: bytes = b"", seen: int = 0
-    ) -> bool:
-        limits = (self.max_entries, self.max_values)
-        answer = self._run("put", how, digest, _name(expiry), value, *limits, seen)
-        if isinstance(answer, bytes) and answer != b"changed":
-            self._refuse(answer)
-        return bool(answer == 1)
+    def summarize(self, start: int, summary: Any) -> None:
+        self._run("summarize", start, sealed(summary, self._history_secret))
 
-    def _refuse(self, refusal: bytes) -> NoReturn:
-        if refusal == b"CacheFull":
+    def free_expired(self) -> None:
+        """Do so in the store and in this process, and check the server's configuration again."""
+        self._state = NOTHING
+        self._client.check_server()
+        self._run("expire")
+
+    def probe(self) -> None:
+        self._client.check_server()
+        self._run("probe")
+
+    def _next_state(self, known: State) -> State:
+        """Return the state after the last change in the store, which sends what differs."""
+        change, values, cohorts = self._run("tally", known.change)
+        if change < known.change:  # the store was emptied, and its clock is behind
+            return self._next_state(NOTHING)
+        return State(
+            change,
+            known.values if values is None else self._values(values),
+            {
+                expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, codes)
+                for expiry, codes in cohorts
+            },
+        )
+
+    def _period(self, summary: bytes | None, tally: Any) -> Any:
+        """Return what is kept of a past period."""
+        if summary is not None:
+            return unsealed(summary, self._history_secret)
+        values, cohorts = tally
+        return _tally(
+            self._values(values), [_cohorts(expiry, codes) for expiry, codes in cohorts]
+        )
+
+    def _values(self, flat: list[bytes]) -> dict[bytes, Any]:
+        """Return the values by id; `flat` has ids and sealed values in turn."""
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return NONE | {name: unsealed(content, self._secret) for name, content in pairs}
+
+    def _put(self, how: str, digest: bytes, expiry: float | None, value: bytes = b"") -> bool:
+        answer = self._run(
+            "put", how, digest, _name(expiry), value, self.max_entries, self.max_values
+        )
+        if answer == b"CacheFull":
             raise CacheFull(f"{self.max_entries} keys are live")
-        raise TooManyValues(f"{self.max_values} distinct values are live")
+        if answer == b"TooManyValues":
+            raise TooManyValues(f"{self.max_values} distinct values are live")
+        return bool(answer)
 
     def _digest(self, key: Any, version: int | None) -> bytes:
-        """What a key is kept as."""
+        """Return the digest that stands for a key."""
         raw = self.make_and_validate_key(key, version=version).encode("utf-8", "surrogatepass")
         return blake2b(raw, digest_size=DIGEST_SIZE, key=self._secret).digest()
 
     def _sealed(self, value: Any) -> bytes:
         return b"" if value is None else sealed(value, self._secret)
 
-    @_ours()
     def _unsealed(self, content: bytes) -> Any:
-        return unsealed(content, self._secret) if content else None
+        with _rejecting_foreign_data():
+            return unsealed(content, self._secret) if content else None
 
-    def _run(self, what: str, *arguments: Any) -> Any:
-        command = (1, self.prefix, what, repr(time.time()), self.granularity, self.kept, *arguments)
-        as_bytes = [each if isinstance(each, bytes) else str(each).encode() for each in command]
-        return self._client().run(*as_bytes)
-
-    def _client(self) -> Client:
-        return client(self.url, self.unchecked)
+    def _run(self, operation: str, *arguments: Any) -> Any:
+        return self._client.run(
+            self.prefix, operation, repr(time.time()), self.granularity, self.periods, *arguments
+        )
 
 
-def _finite(number: bytes) -> float:
-    if not math.isfinite(found := float(number)):
-        raise ValueError("no moment")
-    return found
-
-
-def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """What HGETALL answers, two and two."""
-    each = iter(flat)
-    return zip(each, each, strict=True)
+def _finite(text: bytes) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError("not a moment")
+    return number
 
 
 def _name(expiry: float | None) -> str:
-    """One name for one expiry, whole or not."""
+    """Return the name of an expiry in the store: the same for equal expiries."""
     if expiry is None:
         return "inf"
     return str(int(expiry)) if expiry == int(expiry) else repr(expiry)
 
 
-def _expiry(name: bytes) -> float | None:
-    return None if name == b"inf" else _finite(name)
+def _tally(values: Mapping[bytes, Any], cohorts_of_expiries: Iterable[list[Cohort]]) -> Tally:
+    cohorts = tuple(chain.from_iterable(cohorts_of_expiries))
+    counts: dict[bytes, int] = {}
+    for cohort in cohorts:
+        for name, count in cohort.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return Tally({name: values[name] for name in counts}, counts, cohorts)
+
+
+def _cohorts(name: bytes, codes: bytes) -> list[Cohort]:
+    """Return the cohorts of an expiry; `codes` has codes and numbers of live keys in turn."""
+    expiry = None if name == b"inf" else _finite(name)
+    numbers = codes.split()
+    counts: tuple[dict[bytes, int], ...] = ({}, {})
+    for code, count in zip(map(int, numbers[::2]), map(int, numbers[1::2]), strict=True):
+        counts[code % 2][b"%d" % (code // 2)] = count
+    return [
+        Cohort(expiry, bool(renewed), sum(counts[renewed].values()), counts[renewed])
+        for renewed in (0, 1)
+        if counts[renewed]
+    ]

@@ -1,62 +1,66 @@
--- One operation on a cache, whole or not at all; see redis.py for what is kept under which key.
--- KEYS[1] is the prefix of every key. ARGV: what to do, the time, GRANULARITY, HISTORY, and what it
--- is done with. The time and every expiry are POSIX seconds; "inf": never.
+-- One operation on a cache; redis.py says which keys there are. The server runs a script as a whole and
+-- no other command in between. Without memory, it refuses the first write of a script if that needs
+-- some, and no later one: a script that was refused has changed nothing.
+--
+-- KEYS[1] is the prefix of every key. ARGV has the name of the operation, the time, GRANULARITY,
+-- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf" means
+-- never.
 local call, floor = redis.call, math.floor
 local prefix, now = KEYS[1], tonumber(ARGV[2])
-local period, kept = tonumber(ARGV[3]), tonumber(ARGV[4])
+local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
 local META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
-local IDS, VALUES = prefix .. 'ids', prefix .. 'values'
-local COUNTS, ENDS = prefix .. 'counts', prefix .. 'ends'
-local SHARED = {META, LIVE, CLOSED, IDS, VALUES, COUNTS, ENDS}
--- The clocks of several hosts differ a little: one this far behind does not turn back the day.
+local IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
+-- The clocks of several hosts differ a little: one that is this far behind does not reopen a period.
 local SLACK = 60
+local live -- the expiries of the live keys, the earliest first
 
 local function records(expiry) return prefix .. 'records:' .. expiry end
 local function tally(expiry) return prefix .. 'tally:' .. expiry end
-local function history(day) return prefix .. 'history:' .. day end
-local function raw(day)
-  return {prefix .. 'values:' .. day, prefix .. 'counts:' .. day, prefix .. 'ends:' .. day}
-end
+local function history(start) return prefix .. 'history:' .. start end
 local function number(expiry) return expiry == 'inf' and math.huge or tonumber(expiry) end
 local function text(moment) return string.format('%.17g', moment) end
 local function milliseconds(moment) return string.format('%.0f', math.ceil(moment * 1000)) end
-local function start(moment) return floor(moment / period) * period end
+local function start_of(moment) return floor(moment / period) * period end
 
--- Of a script that is refused for lack of memory, nothing is done: Redis refuses only the first
--- command that writes, so what takes memory begins with this one, which takes some.
-local function change() return call('HINCRBY', META, 'changes', 1) end
-
-local function change_values() call('HSET', META, 'named', change()) end
-
-local function add(hash, field, by)
-  local sum = call('HINCRBY', hash, field, by)
-  if sum == 0 then call('HDEL', hash, field) end
-  return sum
+-- Return the number of this change, which is the same in all of one run.
+local number_of_run
+local function change()
+  number_of_run = number_of_run or call('HINCRBY', META, 'changes', 1)
+  return number_of_run
 end
 
--- What is shared outlives the records by as long as their closing tally is kept.
-local function keep_until(expiry)
-  local last = number(call('HGET', META, 'last') or '0')
-  if last == math.huge then return end
-  if expiry == math.huge then
-    call('HSET', META, 'last', 'inf')
-    for _, key in ipairs(SHARED) do call('PERSIST', key) end
-    return
-  end
-  last = math.max(last, expiry)
-  if last <= now then return end  -- nothing is live; what comes now opens another expiry
-  call('HSET', META, 'last', text(last))
-  for _, key in ipairs(SHARED) do
-    call('PEXPIREAT', key, milliseconds(last + (kept + 1) * period))
+local function changes() return tonumber(call('HGET', META, 'changes')) end
+
+local function each_pair(flat)
+  local i = -1
+  return function()
+    i = i + 2
+    return flat[i], flat[i + 1]
   end
 end
 
--- The first key of an expiry: record and count get it from the server, which needs no sweeper.
+-- The keys that several expiries share outlive the last record by the length of the history, because
+-- the next operation, whenever it comes, makes a closing tally of them.
+local function keep_until(moment)
+  local last = math.max(moment, number(call('HGET', META, 'last') or '0'))
+  if last <= now then return end -- everything has expired, and what is set next calls this again
+  call('HSET', META, 'last', last == math.huge and 'inf' or text(last))
+  local keys = {META, LIVE, CLOSED, IDS, VALUES, COUNTS}
+  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do table.insert(keys, tally(expiry)) end
+  for _, key in ipairs(keys) do
+    if last == math.huge then
+      call('PERSIST', key)
+    else
+      call('PEXPIREAT', key, milliseconds(last + (periods + 1) * period))
+    end
+  end
+end
+
+-- Prepare for the first record with this expiry. The server itself deletes the records on time.
 local function open(expiry)
   call('ZADD', LIVE, expiry, expiry)
   if expiry ~= 'inf' then
     call('PEXPIREAT', records(expiry), milliseconds(expiry))
-    call('PEXPIREAT', tally(expiry), milliseconds(expiry))
     local began, longest = unpack(call('HMGET', META, 'began', 'longest'))
     local length = number(expiry) - (began or 0)
     if length > tonumber(longest or 0) then call('HSET', META, 'longest', text(length)) end
@@ -64,172 +68,142 @@ local function open(expiry)
   keep_until(number(expiry))
 end
 
-local function forget_value(id)
+local function add(hash, field, by)
+  local sum = call('HINCRBY', hash, field, by)
+  if sum <= 0 then call('HDEL', hash, field) end
+  return sum
+end
+
+-- Count more live keys with this value, or fewer, and forget a value that no live key has.
+local function count_value(id, by)
+  if add(COUNTS, id, by) > 0 then return end
   local value = call('HGET', VALUES, id)
   if value then
     call('HDEL', VALUES, id)
     call('HDEL', IDS, value)
-    change_values()
+    call('HSET', META, 'values', change())
   end
 end
 
--- A code is a value's id, doubled, and one more if the key was renewed. The value None has id 0.
+-- A code is the id of a value, doubled, and one more if the key was renewed. The id of None is 0.
 local function count(expiry, code, by)
-  local id, renewed = floor(code / 2), code % 2
   add(tally(expiry), code, by)
-  add(ENDS, expiry .. '|' .. renewed, by)
-  if add(COUNTS, id, by) == 0 then forget_value(id) end
-end
-
-local function leave(digest, expiry, code)
-  call('HDEL', records(expiry), digest)
-  count(expiry, code, -1)
-  if call('EXISTS', records(expiry)) == 0 then call('ZREM', LIVE, expiry) end
-end
-
--- Put a key where it belongs, before it leaves where it was: a value must not be forgotten between.
-local function place(digest, expiry, code, there, old)
-  call('HSET', records(expiry), digest, code)
-  count(expiry, code, 1)
-  if call('HLEN', records(expiry)) == 1 then open(expiry) end
-  if there == expiry then
-    count(there, old, -1)
-  elseif there then
-    leave(digest, there, old)
-  end
-end
-
--- What has expired is no longer in the tallies: count what is.
-local function recount()
-  local sums = {}
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
-    local codes = call('HGETALL', tally(expiry))
-    for i = 1, #codes, 2 do
-      local id = floor(codes[i] / 2)
-      sums[id] = (sums[id] or 0) + codes[i + 1]
-    end
-  end
-  local counts = call('HGETALL', COUNTS)
-  for i = 1, #counts, 2 do
-    local sum = sums[tonumber(counts[i])]
-    if sum then
-      call('HSET', COUNTS, counts[i], sum)
-    else
-      call('HDEL', COUNTS, counts[i])
-      forget_value(counts[i])
-    end
-  end
+  call('HSET', META, 'tally:' .. expiry, change())
+  count_value(floor(code / 2), by)
 end
 
 local function drop(expiry)
   call('UNLINK', records(expiry), tally(expiry))
   call('ZREM', LIVE, expiry)
-  call('HDEL', ENDS, expiry .. '|0', expiry .. '|1')
+  call('HDEL', META, 'tally:' .. expiry)
 end
 
-local function forget_days(first, last)
-  for _, each in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
-    call('UNLINK', history(each), unpack(raw(each)))
-    call('ZREM', CLOSED, each)
+local function leave(digest, expiry, code)
+  call('HDEL', records(expiry), digest)
+  count(expiry, code, -1)
+  if call('EXISTS', records(expiry)) == 0 then drop(expiry) end
+end
+
+-- Put a key where it belongs before it leaves the place where it was, or the store might forget a
+-- value in between.
+local function place(digest, expiry, code, old_expiry, old_code)
+  local first = call('EXISTS', records(expiry)) == 0
+  call('HSET', records(expiry), digest, code)
+  count(expiry, code, 1)
+  if first then open(expiry) end
+  if old_expiry == expiry then
+    count(expiry, old_code, -1)
+  elseif old_expiry then
+    leave(digest, old_expiry, old_code)
   end
 end
 
--- The closing tally is kept as it is; what SUMMARY makes of it is written by who reads it first.
-local function close(day)
-  for i, key in ipairs({VALUES, COUNTS, ENDS}) do
-    call('COPY', key, raw(day)[i], 'REPLACE')
-    call('PEXPIREAT', raw(day)[i], milliseconds(day + (kept + 1) * period))
+local function pack_tally()
+  local cohorts = {}
+  for i, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
+    cohorts[i] = {expiry, table.concat(call('HGETALL', tally(expiry)), ' ')}
   end
-  call('ZADD', CLOSED, day, text(day))
+  return cmsgpack.pack({call('HGETALL', VALUES), cohorts})
 end
 
-local function move_all(expiry, later)
-  local cursor = '0'
-  repeat
-    local found = call('HSCAN', records(expiry), cursor, 'COUNT', 1000)
-    cursor = found[1]
-    for i = 1, #found[2], 2 do call('HSET', records(later), found[2][i], found[2][i + 1]) end
-  until cursor == '0'
-  local codes = call('HGETALL', tally(expiry))
-  for i = 1, #codes, 2 do
-    add(tally(later), codes[i], codes[i + 1])
-    add(ENDS, later .. '|' .. codes[i] % 2, codes[i + 1])
+local function forget_history(first, last)
+  for _, start in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
+    call('UNLINK', history(start))
+    call('ZREM', CLOSED, start)
   end
-  drop(expiry)
 end
 
--- The clock went back: what was not over is not closed, and nothing lives longer than if it were
+local function close(start)
+  call('HSET', history(start), 'tally', pack_tally())
+  call('PEXPIREAT', history(start), milliseconds(start + (periods + 1) * period))
+  call('ZADD', CLOSED, start, text(start))
+end
+
+-- The clock went back: no period is over that is not over yet, and no key lives longer than if it were
 -- set now.
 local function go_back(today)
-  forget_days(today, '+inf')
+  forget_history(today, '+inf')
   local latest = today + tonumber(call('HGET', META, 'longest') or 0)
-  local moved = call('ZRANGEBYSCORE', LIVE, '(' .. text(latest), '(inf')
-  for _, expiry in ipairs(moved) do move_all(expiry, text(latest)) end
-  if #moved > 0 then open(text(latest)) end
+  for _, expiry in ipairs(call('ZRANGEBYSCORE', LIVE, '(' .. text(latest), '(inf')) do
+    local cursor, found = '0', nil
+    repeat
+      cursor, found = unpack(call('HSCAN', records(expiry), cursor, 'COUNT', 1000))
+      for digest, code in each_pair(found) do call('HSET', records(text(latest)), digest, code) end
+    until cursor == '0'
+    for code, size in each_pair(call('HGETALL', tally(expiry))) do
+      count(text(latest), code, size)
+      count(expiry, code, -size)
+    end
+    drop(expiry)
+    open(text(latest))
+  end
 end
 
-local function turn(began, today)
-  call('ZREM', CLOSED, '')  -- a write that needs no memory comes first; see `change`
-  call('HSET', META, 'turned', change())
-  if today < began then
+local function begin_period(today, before)
+  call('ZREM', CLOSED, '') -- reading works without memory, so no write that needs some comes first
+  call('HSET', META, 'turned', change(), 'began', text(today))
+  if today < before then
     go_back(today)
-  elseif kept > 0 then
-    close(began)
-    forget_days('-inf', '(' .. text(today - kept * period))
+  elseif periods > 0 then
+    close(before)
+    forget_history('-inf', '(' .. text(today - periods * period))
   end
-  call('HSET', META, 'began', text(today))
   keep_until(today + period)
 end
 
-local function begin(changes)
-  call('HSET', META, 'changes', changes, 'since', text(now))
-  call('HSET', META, 'turned', changes, 'named', changes)
-end
-
--- HISTORY is another: what is closed is kept for as long as if it always had been.
-local function keep_days()
-  call('HSET', META, 'turned', change(), 'kept', kept)
-  forget_days('-inf', '(' .. text(start(now) - kept * period))
-  for _, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    for _, key in ipairs({history(day), unpack(raw(day))}) do
-      call('PEXPIREAT', key, milliseconds(day + (kept + 1) * period))
-    end
+local function begin(change_number)
+  local number = text(change_number)
+  call('HSET', META, 'changes', number, 'values', number, 'turned', number, 'since', text(now))
+  if period > 0 then
+    call('HSET', META, 'began', text(start_of(now)))
+    keep_until(start_of(now) + period)
   end
 end
 
-local live  -- the expiries after `expire`, the earliest first
-
--- Bring everything to the present.
+-- Close the period that is over, and forget the keys that have expired.
 local function expire()
-  local was, began, since, told = unpack(call('HMGET', META, 'period', 'began', 'since', 'kept'))
+  local since, began = unpack(call('HMGET', META, 'since', 'began'))
   if not since then
-    -- No number that an earlier store, now lost, has told.
-    begin(string.format('%.0f', now * 1000000))
+    begin(floor(now * 1000000)) -- larger than any number of a store that was lost
   elseif now < since - SLACK then
     call('HSET', META, 'since', text(now))
   end
-  if period > 0 and told ~= ARGV[4] then keep_days() end
-  if period > 0 and was ~= ARGV[3] then
-    began = false
-    call('HSET', META, 'period', ARGV[3], 'began', text(start(now)))
-    keep_until(start(now) + period)
-  end
-  period = period > 0 and period or tonumber(was or 0)
   began = tonumber(began)
-  if began and began - SLACK <= now and now < began then now = began end
-  if began and start(now) ~= began then turn(began, start(now)) end
+  if began then
+    if began - SLACK <= now and now < began then now = began end
+    if start_of(now) ~= began then begin_period(start_of(now), began) end
+  end
   live = call('ZRANGE', LIVE, 0, -1)
-  if live[1] and number(live[1]) <= now then
-    for _, expiry in ipairs(live) do
-      if number(expiry) <= now then drop(expiry) end
-    end
-    recount()
+  while live[1] and number(live[1]) <= now do
+    local expiry = table.remove(live, 1)
+    local codes = call('HGETALL', tally(expiry))
+    drop(expiry)
     change()
-    live = call('ZRANGE', LIVE, 0, -1)
+    for code, size in each_pair(codes) do count_value(floor(code / 2), -size) end
   end
 end
 
--- Where a live key is, the latest expiry first: most report every day.
+-- Most instances report every day, so most keys are found under the latest expiries.
 local function find(digest)
   for i = #live, 1, -1 do
     local code = call('HGET', records(live[i]), digest)
@@ -237,148 +211,124 @@ local function find(digest)
   end
 end
 
-local function size()
-  local sum = 0
-  for _, expiry in ipairs(live) do
-    sum = sum + call('HLEN', records(expiry))
-  end
-  return sum
+local function is_full(max_entries)
+  local size = 0
+  for _, expiry in ipairs(live) do size = size + call('HLEN', records(expiry)) end
+  return size >= max_entries
 end
 
-local function id_of(value) return value == '' and 0 or tonumber(call('HGET', IDS, value) or nil) end
+local function id_of(value)
+  if value == '' then return 0 end
+  return tonumber(call('HGET', IDS, value))
+end
 
-local function has_room(old, max_values)
+local function has_room_for_value(old_code, max_values)
   local values = call('HLEN', VALUES)
   if values < max_values then return true end
-  local id = old and floor(old / 2) or 0
-  return values == max_values and id > 0 and call('HGET', COUNTS, id) == '1'
+  local old_id = floor((old_code or 0) / 2)
+  return values == max_values and old_id > 0 and call('HGET', COUNTS, old_id) == '1'
 end
 
-local function name(value)
+local function new_id(value)
   local id = call('HINCRBY', META, 'ids', 1)
   call('HSET', IDS, value, id)
   call('HSET', VALUES, id, value)
-  change_values()
+  call('HSET', META, 'values', change())
   keep_until(0)
   return id
 end
 
 local run = {}
 
--- 1: it was set, or would have been but for its expiry; 0: not. A refusal is its name.
-function run.put(how, digest, expiry, value, max_entries, max_values, seen)
-  local there, old = find(digest)
-  if old and how == 'add' or not old and (how == 'touch' or how == 'swap') then return 0 end
-  if how == 'swap' then
-    if old ~= tonumber(seen) then return 'changed' end
-    expiry = there
-  end
+-- Return 1 if the key was set, also with an expiry in the past, which deletes it; 0 if it was not; or
+-- the name of the refusal.
+function run.put(how, digest, expiry, value, max_entries, max_values)
+  local old_expiry, old_code = find(digest)
+  if how == 'add' and old_code or how == 'touch' and not old_code then return 0 end
   if number(expiry) <= now then
-    if old then run.delete(digest) end
+    if old_code then run.delete(digest) end
     return 1
   end
   local id, renewed
   if how == 'touch' then
-    id, renewed = floor(old / 2), old % 2 == 1
+    id, renewed = floor(old_code / 2), old_code % 2 == 1
   else
-    if not old and size() >= tonumber(max_entries) then return 'CacheFull' end
+    if not old_code and is_full(tonumber(max_entries)) then return 'CacheFull' end
     id = id_of(value)
-    if not id and not has_room(old, tonumber(max_values)) then return 'TooManyValues' end
-    renewed = old and (old % 2 == 1 or number(expiry) > number(there))
+    if not id and not has_room_for_value(old_code, tonumber(max_values)) then
+      return 'TooManyValues'
+    end
+    renewed = old_code and (old_code % 2 == 1 or number(expiry) > number(old_expiry))
   end
   local bit = renewed and 1 or 0
-  if there == expiry and id and old == id * 2 + bit then
+  if old_expiry == expiry and id and old_code == id * 2 + bit then
     run.probe()
-    return 1
+  else
+    place(digest, expiry, (id or new_id(value)) * 2 + bit, old_expiry, old_code)
   end
-  change()
-  id = id or name(value)
-  place(digest, expiry, id * 2 + bit, there, old)
   return 1
 end
 
 function run.get(digest)
-  local expiry, code = find(digest)
+  local _, code = find(digest)
   if not code then return false end
-  return {code, code > 1 and call('HGET', VALUES, floor(code / 2)) or ''}
+  return code > 1 and call('HGET', VALUES, floor(code / 2)) or ''
 end
 
 function run.delete(digest)
   local expiry, code = find(digest)
   if not code then return 0 end
   leave(digest, expiry, code)
-  change()
   return 1
 end
 
-function run.rename(digest, other)
-  local expiry, code = find(digest)
-  if not code then return 0 end
-  if digest == other then return 1 end
-  change()
-  place(other, expiry, code, find(other))
-  leave(digest, expiry, code)
-  return 1
-end
-
--- Values only if they are others than those known.
-local function values(known)
-  local named = call('HGET', META, 'named')
-  return named, named ~= known and call('HGETALL', VALUES)
-end
-
+-- Return the number of the last change, then the values and the tally of each expiry, or false instead
+-- of those that have not changed since the change with the number `known`.
 function run.tally(known)
-  local rows = {}
-  for _, expiry in ipairs(live) do
-    table.insert(rows, {expiry, call('HGETALL', tally(expiry))})
+  known = tonumber(known)
+  local cohorts = {}
+  for i, expiry in ipairs(live) do
+    local changed = tonumber(call('HGET', META, 'tally:' .. expiry)) > known
+    cohorts[i] = {expiry, changed and table.concat(call('HGETALL', tally(expiry)), ' ')}
   end
-  local named, unknown = values(known)
-  return {named, unknown, rows}
+  local values = tonumber(call('HGET', META, 'values')) > known and call('HGETALL', VALUES)
+  return {changes(), values, cohorts}
 end
 
-function run.totals(known)
-  local named, unknown = values(known)
-  return {named, unknown, call('HGETALL', COUNTS), call('HGETALL', ENDS)}
-end
-
-function run.changes() return tonumber(call('HGET', META, 'changes')) end
+function run.changes() return changes() end
 
 function run.since() return call('HGET', META, 'since') end
 
+-- Return the number of the last change of the history, and the periods; false if `known` is that number.
 function run.history(known)
-  local turned, days = call('HGET', META, 'turned'), {}
+  local turned, closed = call('HGET', META, 'turned'), {}
   if turned == known then return {turned, false} end
-  for _, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    local made, sums = call('GET', history(day)), {}
-    for i, key in ipairs(made and {} or raw(day)) do sums[i] = call('HGETALL', key) end
-    table.insert(days, {day, made, sums})
+  for _, start in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
+    local packed, summary = unpack(call('HMGET', history(start), 'tally', 'summary'))
+    table.insert(closed, {start, summary, packed and cmsgpack.unpack(packed)})
   end
-  return {turned, days}
+  return {turned, closed}
 end
 
-function run.summed(day, made)
-  if call('ZSCORE', CLOSED, day) and call('EXISTS', history(day)) == 0 then
-    call('UNLINK', unpack(raw(day)))
-    call('SET', history(day), made, 'PXAT', milliseconds(day + (kept + 1) * period))
-  end
+function run.summarize(start, summary)
+  if not call('ZSCORE', CLOSED, start) then return end
+  call('HSET', META, 'turned', change())
+  call('HSET', history(start), 'summary', summary)
+  call('HDEL', history(start), 'tally')
 end
 
--- Fails as a report would.
+-- Fail where a report would fail.
 function run.probe() call('HINCRBY', META, 'changes', 0) end
 
 function run.expire() end
 
 function run.clear()
-  local changes = change()
+  local number = change()
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do drop(expiry) end
-  forget_days('-inf', '+inf')
-  call('UNLINK', unpack(SHARED))
-  now, period = tonumber(ARGV[2]), tonumber(ARGV[3])
-  begin(changes)
-  if period > 0 then
-    call('HSET', META, 'period', text(period), 'began', text(start(now)))
-    keep_until(start(now) + period)
-  end
+  forget_history('-inf', '+inf')
+  call('UNLINK', META, LIVE, CLOSED, IDS, VALUES, COUNTS)
+  now = tonumber(ARGV[2])
+  begin(number)
 end
 
 expire()
