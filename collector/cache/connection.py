@@ -1,16 +1,21 @@
-"""The connections of one process to the store: few, and each command is answered within two seconds.
+"""The connections of one process to the store: few, and answers come within two seconds.
 
 A server that would write to disk or drop reports is refused on every new connection, because it may
 have been restarted with another configuration.
 """
 
+import hashlib
 import logging
+import os
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from queue import LifoQueue
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from redis import BlockingConnectionPool, Connection, Redis, exceptions
+from redis import Connection, ConnectionPool, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -22,12 +27,14 @@ from collector.cache.server_requirements import (
 )
 
 SCRIPT = Path(__file__).with_name("store.lua").read_text()
+SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # for EVALSHA
 CONNECTIONS = 32  # the server runs one script at a time, so requests on more would wait there
-# Seconds to wait for a free connection, to connect, and for an answer: less than two in all.
-POOL_TIMEOUT, CONNECT_TIMEOUT, TIMEOUT = 0.5, 0.5, 0.9
+TIMEOUT = 0.9  # seconds to connect, and to be answered
+PAUSE = 1  # seconds for which a store that cannot be reached is not asked again
 WRITES = {"put", "probe"}  # the operations that fail on a replica or without memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class UnmetRequirements(exceptions.RedisError):
@@ -42,70 +49,93 @@ class Client:
     """Runs the script of the store, from any thread or greenlet; see `client`."""
 
     def __init__(self, url: str, unchecked: bool) -> None:
-        self.url = url
         self.unchecked = unchecked
+        self.pool = _pool(url, redis_connect_func=self._prepare)
+        self.away_until = 0.0
         self.logged = ""  # why the store takes no reports, if the log says so
-        self._open_pool()
+        self._renew_connections()
 
-    def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
-        """Run an operation of store.lua. Raises Unavailable."""
+    def run(self, *arguments: Any) -> Any:
+        """Run an operation: a prefix, a name, and what else store.lua has in ARGV."""
         try:
-            answer = self.script([prefix], [operation, *arguments])
-        except (exceptions.RedisError, OSError) as error:
+            try:
+                answer = self._use(_command("EVALSHA", SCRIPT_DIGEST, 1, *arguments))
+            except exceptions.NoScriptError:
+                answer = self._use(_command("EVAL", SCRIPT, 1, *arguments))
+        except UnmetRequirements as error:
             raise self._unavailable(error) from error
-        if self.logged and operation in WRITES:
+        if self.logged and arguments[1] in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
         return answer
 
     def check_server(self) -> None:
-        """Raise Unavailable if the server is configured to break a promise by now."""
+        """Raise Unavailable if the server has been configured to break a promise."""
         if unmet := self.unmet_requirements():
             raise self._unavailable(UnmetRequirements(unmet))
 
     def unmet_requirements(self) -> list[ServerRequirement]:
         """Return what the server is configured to do wrong. Raises Unavailable."""
-        pool = self.pool
         try:
-            connection = pool.get_connection()
-            try:
-                return self._unmet(connection)
-            finally:
-                pool.release(connection)
-        except UnmetRequirements as error:
+            return self._use(self._unmet)
+        except UnmetRequirements as error:  # the connection was a new one
             return error.unmet
+
+    def _use(self, use: Callable[[Connection], T]) -> T:
+        """Wait for a free connection and use it; once more, if the server closed it.
+
+        Raises UnmetRequirements, NoScriptError and Unavailable.
+        """
+        connections = self.connections
+        connection = connections.get()
+        try:
+            if time.monotonic() < self.away_until:
+                raise Unavailable("it could not be reached a moment ago")
+            return connection.retry.call_with_retry(lambda: use(connection), connection.disconnect)
+        except (UnmetRequirements, exceptions.NoScriptError):
+            raise
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(error) from error
+        finally:
+            connections.put(connection)
 
-    def _open_pool(self) -> None:
-        self.pool = _pool(self.url, redis_connect_func=self._prepare)
-        self.script = Redis(connection_pool=self.pool).register_script(SCRIPT)
+    def _renew_connections(self) -> None:
+        """Replace all connections by new ones, which connect when they are used.
+
+        They stay here and not in a pool of redis-py, which polls the socket before each use (under
+        gevent that takes longer than the command) and limits how long a request may wait, even if
+        the store is only busy.
+        """
+        self.connections: LifoQueue[Connection] = LifoQueue()
+        for _ in range(CONNECTIONS):
+            self.connections.put(self.pool.connection_class(**self.pool.connection_kwargs))
 
     def _prepare(self, connection: Connection) -> None:
         """Log in on a new connection, and refuse a server that would break a promise."""
-        connection.on_connect()
+        connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
         if unmet := self._unmet(connection):
             raise UnmetRequirements(unmet)
 
     def _unmet(self, connection: Connection) -> list[ServerRequirement]:
-        unmet = []
+        _command("PING")(connection)  # also if nothing is checked
         try:
-            for each in () if self.unchecked else REQUIREMENTS:
-                connection.send_command("CONFIG", "GET", each.option)
-                if connection.read_response()[1:] != [each.value.encode()]:
-                    unmet.append(each)
+            return [
+                each
+                for each in ([] if self.unchecked else REQUIREMENTS)
+                if _command("CONFIG", "GET", each.option)(connection)[1:] != [each.value.encode()]
+            ]
         except exceptions.ResponseError as error:
             unknown = str(error).lower().startswith("unknown command")
             if not unknown and not isinstance(error, exceptions.NoPermissionError):
                 raise
-            unmet = [READABLE_CONFIGURATION]
-        return unmet
+            return [READABLE_CONFIGURATION]
 
     def _unavailable(self, error: Exception) -> Unavailable:
-        """Return the exception to raise, and log the reason unless the log has it already."""
+        """Return the exception to raise, and log the reason unless the log says so already."""
         if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
-            # The server on the open connections is the wrong one, after a failover for example.
-            self._open_pool()
+            self._renew_connections()  # after a failover, they must lead to another server
+        if not isinstance(error, exceptions.ResponseError):
+            self.away_until = time.monotonic() + PAUSE
         reason = _reason(error)
         if reason != self.logged:
             log.warning("The store takes no reports: %s", reason)
@@ -113,27 +143,35 @@ class Client:
         return Unavailable(reason)
 
 
-def _pool(url: str, **options: Any) -> BlockingConnectionPool:
-    """Return a pool of connections to a URL. Raises InvalidURL."""
+def _pool(url: str, **options: Any) -> ConnectionPool:
+    """Return what makes connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
         unknown = parse_qs(parts.query).keys() - URL_OPTIONS  # they would win over these here
         number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
         if unknown or (number and not number.isdecimal()):
             raise ValueError
-        return BlockingConnectionPool.from_url(
+        return ConnectionPool.from_url(
             url,
-            max_connections=CONNECTIONS,
-            timeout=POOL_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
             socket_timeout=TIMEOUT,
-            # The server may have closed a connection; another wait for an answer would be too long.
+            # The server may have closed a connection; a second timeout would take too long.
             retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
             protocol=2,
             **options,
         )
     except ValueError:
         raise InvalidURL("The URL of the store cannot be used.") from None
+
+
+def _command(*command: Any) -> Callable[[Connection], Any]:
+    """Return a function that sends a command on a connection and returns the answer."""
+
+    def ask(connection: Connection) -> Any:
+        connection.send_command(*command)  # type: ignore[no-untyped-call]  # nor here
+        return connection.read_response()
+
+    return ask
 
 
 def _reason(error: Exception) -> str:
@@ -148,5 +186,9 @@ def _reason(error: Exception) -> str:
 
 @cache
 def client(url: str, unchecked: bool) -> Client:
-    """Return the one client of this process for a server. A forked process opens its own sockets."""
+    """Return the client of this process for a server; `unchecked` accepts any configuration."""
     return Client(url, unchecked)
+
+
+# A forked process must not use the connections of its parent.
+os.register_at_fork(after_in_child=client.cache_clear)

@@ -1,7 +1,7 @@
 """A cache backend in Redis or Valkey, for any number of processes, with a tally of its live values.
 
-Every operation is one run of `store.lua`, which is one round trip. The keys of the server are, after
-a prefix:
+Every operation is one run of `store.lua`, which is one round trip. The names of the server's keys
+are, after a prefix:
 
 - `records:{expiry}`: the codes of the live keys by digest. A code stands for a value and `renewed`.
   The server itself deletes these records at their expiry.
@@ -28,7 +28,7 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.utils.encoding import force_bytes
 
 from collector.cache.base import CacheFull, TallyCache, TooManyValues, Unavailable
-from collector.cache.connection import client
+from collector.cache.connection import Client, client
 from collector.cache.serialization import sealed, unsealed
 from collector.cache.server_requirements import ServerRequirement
 from collector.cache.tally import Cohort, Tally
@@ -63,9 +63,9 @@ def _rejecting_foreign_data() -> Iterator[None]:
 class RedisCache(TallyCache):
     """Keeps keys in the server whose URL is LOCATION.
 
-    Digests and values are signed with a secret that is derived from SECRET_KEY. The names of the
-    server's keys depend on this secret, on the code of this package and on the options that say what
-    the data means, so that with another of these counting starts from zero.
+    Digests and values are signed with a secret that is derived from SECRET_KEY. The prefix of the
+    server's keys names this secret, the code of this package, and the options that give the data
+    its meaning. With another of these, counting starts from zero.
 
     OPTIONS may also have UNCHECKED: whether to accept a server whose configuration cannot be read;
     see server_requirements.py.
@@ -76,7 +76,8 @@ class RedisCache(TallyCache):
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self._client = client(url, bool(params.get("OPTIONS", {}).get("UNCHECKED")))
+        self.url = url
+        self.unchecked = bool(params.get("OPTIONS", {}).get("UNCHECKED"))
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
         self._history_secret = blake2b(self._secret, person=b"history").digest()
         name_of_secret = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
@@ -93,7 +94,7 @@ class RedisCache(TallyCache):
     @property
     def since(self) -> float:
         with _rejecting_foreign_data():
-            return _finite(self._run("since"))
+            return _finite(self._number("since"))
 
     def add(
         self,
@@ -142,7 +143,7 @@ class RedisCache(TallyCache):
             return _tally(state.values, state.cohorts.values())
 
     def changes(self) -> int:
-        return int(self._run("changes"))
+        return int(self._number("changes"))
 
     def history(self) -> Mapping[int, Any]:
         known = self._history
@@ -159,12 +160,19 @@ class RedisCache(TallyCache):
     def free_expired(self) -> None:
         """Do so in the store and in this process, and check the server's configuration again."""
         self._state = NOTHING
-        self._client.check_server()
+        self._client().check_server()
         self._run("expire")
 
     def probe(self) -> None:
-        self._client.check_server()
+        self._client().check_server()
         self._run("probe")
+
+    def _number(self, operation: str) -> Any:
+        """Return a number that is always there, unless it expired at the moment it was set."""
+        number = self._run(operation)
+        if number is None:
+            raise Unavailable("The clock of the store is far ahead of ours.")
+        return number
 
     def _next_state(self, known: State) -> State:
         """Return the state after the last change in the store, which sends what differs."""
@@ -185,9 +193,7 @@ class RedisCache(TallyCache):
         if summary is not None:
             return unsealed(summary, self._history_secret)
         values, cohorts = tally
-        return _tally(
-            self._values(values), [_cohorts(expiry, codes) for expiry, codes in cohorts]
-        )
+        return _tally(self._values(values), [_cohorts(expiry, codes) for expiry, codes in cohorts])
 
     def _values(self, flat: list[bytes]) -> dict[bytes, Any]:
         """Return the values by id; `flat` has ids and sealed values in turn."""
@@ -217,9 +223,13 @@ class RedisCache(TallyCache):
             return unsealed(content, self._secret) if content else None
 
     def _run(self, operation: str, *arguments: Any) -> Any:
-        return self._client.run(
-            self.prefix, operation, repr(time.time()), self.granularity, self.periods, *arguments
+        now = repr(time.time())
+        return self._client().run(
+            self.prefix, operation, now, self.granularity, self.periods, *arguments
         )
+
+    def _client(self) -> Client:
+        return client(self.url, self.unchecked)
 
 
 def _finite(text: bytes) -> float:
