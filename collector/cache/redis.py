@@ -177,8 +177,8 @@ class RedisCache(TallyCache):
     def _next_state(self, known: State) -> State:
         """Return the state after the last change in the store, which sends what differs."""
         change, values, cohorts = self._run("tally", known.change)
-        if change < known.change:  # the store was emptied, and its clock is behind
-            return self._next_state(NOTHING)
+        if change < known.change and known is not NOTHING:
+            return self._next_state(NOTHING)  # the store was emptied, and its clock is behind
         return State(
             change,
             known.values if values is None else self._values(values),

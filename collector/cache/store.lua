@@ -305,13 +305,15 @@ function run.history(known)
   if turned == known then return {turned, false} end
   for _, start in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
     local packed, summary = unpack(call('HMGET', history(start), 'tally', 'summary'))
-    table.insert(closed, {start, summary, packed and cmsgpack.unpack(packed)})
+    if packed or summary then -- the server may have dropped it a moment early
+      table.insert(closed, {start, summary, packed and cmsgpack.unpack(packed)})
+    end
   end
   return {turned, closed}
 end
 
 function run.summarize(start, summary)
-  if not call('ZSCORE', CLOSED, start) then return end
+  if call('EXISTS', history(start)) == 0 then return end
   call('HSET', META, 'turned', change())
   call('HSET', history(start), 'summary', summary)
   call('HDEL', history(start), 'tally')

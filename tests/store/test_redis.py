@@ -183,6 +183,16 @@ class TestRedisCache(TallyContract):
         ]
         assert daily.tally().size == 3
 
+    def test_a_day_that_the_server_dropped_is_missing_and_cannot_be_summarized(self, clock, raw):
+        """The server's clock may be ahead of ours at the moment when the day's time is over."""
+        daily = self.daily()
+        daily.set("a", "red", 7 * DAY)
+        clock.shift(DAY)
+        assert [*daily.history()] == [TODAY]
+        raw.delete(f"{daily.prefix}history:{TODAY}")
+        daily.summarize(TODAY, "a summary")
+        assert self.daily().history() == {}
+
     def test_a_period_is_closed_once_by_whichever_process_comes_first(self, clock):
         every = [self.daily() for _ in range(4)]
         every[0].set("a", "red", 7 * DAY)
