@@ -1,26 +1,19 @@
-"""Many greenlets put into one store, given as a URL; prints the outcomes and the longest wait.
+"""Have many greenlets put into the store at a URL; print the outcomes and the longest wait.
 
-With the process id of the store as a second argument, freezes it in the midst of this.
+Run it with `python -m gevent.monkey --module`, so that everything is patched as in a server. With
+the process id of the store as a second argument, it freezes the store in the midst of this.
 """
 
-from gevent import monkey
+import os
+import signal
+import sys
+import time
+from collections import Counter
 
-monkey.patch_all()
+import gevent
 
-import os  # noqa: E402  everything else is imported after the patch, as gunicorn's worker does
-import signal  # noqa: E402
-import sys  # noqa: E402
-import time  # noqa: E402
-from collections import Counter  # noqa: E402
-
-import django  # noqa: E402
-import gevent  # noqa: E402
-
-os.environ["DJANGO_SETTINGS_MODULE"] = "tracking_site.settings"
-django.setup()
-
-from collector.cache import Unavailable  # noqa: E402
-from collector.cache.redis import RedisCache  # noqa: E402
+from collector.cache import Unavailable
+from collector.cache.redis import RedisCache
 
 GREENLETS = 2000
 
@@ -31,7 +24,7 @@ def put(number):
         cache.put(number, "red")
         outcome = "set"
     except Unavailable:
-        outcome = "unavailable"
+        outcome = "refused"
     return outcome, time.monotonic() - began
 
 
@@ -43,4 +36,4 @@ for pid in sys.argv[2:]:
     os.kill(int(pid), signal.SIGSTOP)
 gevent.joinall(greenlets, raise_error=True)
 outcomes = Counter(greenlet.value[0] for greenlet in greenlets)
-print(outcomes["set"], outcomes["unavailable"], max(greenlet.value[1] for greenlet in greenlets))
+print(outcomes["set"], outcomes["refused"], max(greenlet.value[1] for greenlet in greenlets))
