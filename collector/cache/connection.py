@@ -1,169 +1,194 @@
-"""Connections to the store: one pool per process and server, and an answer within two seconds."""
+"""The connections of one process to the store: few, and answers come within two seconds.
 
+A server that would write to disk or drop reports is refused on every new connection, because it may
+have been restarted with another configuration.
+"""
+
+import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from redis import BlockingConnectionPool, Redis
+from redis import Connection, ConnectionPool, exceptions
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as ClosedConnection
-from redis.exceptions import NoPermissionError, ReadOnlyError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as LateAnswer
 from redis.retry import Retry
 
 from collector.cache.base import InvalidURL, Unavailable
-from collector.cache.server_requirements import FORBIDDEN, REQUIREMENTS, ServerRequirement
+from collector.cache.server_requirements import (
+    READABLE_CONFIGURATION,
+    REQUIREMENTS,
+    ServerRequirement,
+)
 
-SCRIPT = Path(__file__).with_name("store.lua").read_bytes()
-TIMEOUT = 0.9  # seconds to connect, and to wait for an answer
-PAUSE = 1  # seconds during which a store that did not answer is not asked again
-CONNECTIONS = 32  # the server runs one script at a time, so more would only wait there
+SCRIPT = Path(__file__).with_name("store.lua").read_text()
+SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # for EVALSHA
+CONNECTIONS = 32  # the server runs one script at a time, so requests on more would wait there
+TIMEOUT = 0.9  # seconds to connect, and to be answered
+PAUSE = 1  # seconds for which a store that cannot be reached is not asked again
+WRITES = {"put", "probe"}  # the operations that fail on a replica or without memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
-WRITES = {"put", "probe"}  # what a server without memory, or a replica, refuses
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class UnmetRequirements(RedisError):
-    """The server is configured in a way that would break a promise."""
+class UnmetRequirements(exceptions.RedisError):
+    """The server is configured so that it would break a promise."""
 
-    def __init__(self, requirements: list[ServerRequirement]) -> None:
-        super().__init__(" ".join(f"{each.problem} {each.remedy}" for each in requirements))
-        self.requirements = requirements
+    def __init__(self, unmet: list[ServerRequirement]) -> None:
+        super().__init__(" ".join(f"{each.problem} {each.remedy}" for each in unmet))
+        self.unmet = unmet
 
 
-class StoreClient:
-    """Runs the script of the store, from any thread or greenlet; see `store_client`.
-
-    Each new connection first checks the server's configuration: a server that was restarted may
-    have been configured differently.
-    """
+class Client:
+    """Runs the script of the store, from any thread or greenlet; see `client`."""
 
     def __init__(self, url: str, unchecked: bool) -> None:
-        self.pool = _pool(url)
-        if not unchecked:
-            self.pool.connection_kwargs["redis_connect_func"] = _connect_and_check
         self.unchecked = unchecked
-        self.script = Redis(connection_pool=self.pool).register_script(SCRIPT)
-        self.logged = ""  # the problem that was logged last, while it lasts
-        self.unreachable_until = 0.0  # on the monotonic clock
-        # Requests wait here for a connection, in order, for as long as the store answers. In the
-        # queue of the pool, under gevent, later requests overtake earlier ones.
-        self.turns: SimpleQueue[None] = SimpleQueue()
-        for _ in range(CONNECTIONS):
-            self.turns.put(None)
+        self.pool = _pool(url, redis_connect_func=self._prepare)
+        self.away_until = 0.0
+        self.logged = ""  # why the store takes no reports, if the log says so
+        self._renew_connections()
 
-    def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
-        """Run an operation of the script, and return its answer. Raises Unavailable."""
-        answer = self._try(lambda: self.script(keys=[prefix], args=[operation, *arguments]))
-        if self.logged and operation in WRITES:
+    def run(self, *arguments: Any) -> Any:
+        """Run an operation: a prefix, a name, and what else store.lua has in ARGV."""
+        try:
+            try:
+                answer = self._use(_command("EVALSHA", SCRIPT_DIGEST, 1, *arguments))
+            except exceptions.NoScriptError:
+                answer = self._use(_command("EVAL", SCRIPT, 1, *arguments))
+        except UnmetRequirements as error:
+            raise self._unavailable(error) from error
+        if self.logged and arguments[1] in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
         return answer
 
+    def check_server(self) -> None:
+        """Raise Unavailable if the server has been configured to break a promise."""
+        if unmet := self.unmet_requirements():
+            raise self._unavailable(UnmetRequirements(unmet))
+
     def unmet_requirements(self) -> list[ServerRequirement]:
-        """Return the requirements that the server does not meet. Raises Unavailable."""
+        """Return what the server is configured to do wrong. Raises Unavailable."""
         try:
-            self._try(self._check)
-        except Unavailable as error:
-            if isinstance(error.__cause__, UnmetRequirements):
-                return error.__cause__.requirements
+            return self._use(self._unmet)
+        except UnmetRequirements as error:  # the connection was a new one
+            return error.unmet
+
+    def _use(self, use: Callable[[Connection], T]) -> T:
+        """Wait for a free connection and use it; once more, if the server closed it.
+
+        Raises UnmetRequirements, NoScriptError and Unavailable.
+        """
+        connections = self.connections
+        connection = connections.get()
+        try:
+            if time.monotonic() < self.away_until:
+                raise Unavailable("it could not be reached a moment ago")
+            return connection.retry.call_with_retry(lambda: use(connection), connection.disconnect)
+        except (UnmetRequirements, exceptions.NoScriptError):
             raise
-        return []
-
-    def check(self) -> None:
-        """Raise Unavailable if the server does not meet the requirements at this moment."""
-        self._try(self._check)
-
-    def _check(self) -> None:
-        connection: Any = self.pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's
-        try:
-            if not self.unchecked:
-                _check(connection)
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(error) from error
         finally:
-            self.pool.release(connection)  # type: ignore[no-untyped-call]  # redis-py's
+            connections.put(connection)
 
-    def _try(self, action: Callable[[], T]) -> T:
-        self.turns.get()
+    def _renew_connections(self) -> None:
+        """Replace all connections by new ones, which connect when they are used.
+
+        They stay here and not in a pool of redis-py, which polls the socket before each use (under
+        gevent that takes longer than the command) and limits how long a request may wait, even if
+        the store is only busy.
+        """
+        self.connections: LifoQueue[Connection] = LifoQueue()
+        for _ in range(CONNECTIONS):
+            self.connections.put(self.pool.connection_class(**self.pool.connection_kwargs))
+
+    def _prepare(self, connection: Connection) -> None:
+        """Log in on a new connection, and refuse a server that would break a promise."""
+        connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
+        if unmet := self._unmet(connection):
+            raise UnmetRequirements(unmet)
+
+    def _unmet(self, connection: Connection) -> list[ServerRequirement]:
+        _command("PING")(connection)  # also if nothing is checked
         try:
-            if time.monotonic() < self.unreachable_until:
-                raise Unavailable("the store did not answer a moment ago")
-            return action()
-        except (RedisError, OSError) as error:
-            if isinstance(error, (ClosedConnection, LateAnswer, OSError)):
-                self.unreachable_until = time.monotonic() + PAUSE
-            if isinstance(error, (UnmetRequirements, ReadOnlyError)):
-                # Connections that are open already must be checked again, or lead to the server
-                # that has become the primary one.
-                self.pool.disconnect(inuse_connections=False)
-            problem = _describe(error)
-            if problem != self.logged:
-                log.warning("The store takes no reports: %s", problem)
-                self.logged = problem
-            raise Unavailable(problem) from error
-        finally:
-            self.turns.put(None)
+            return [
+                each
+                for each in ([] if self.unchecked else REQUIREMENTS)
+                if _command("CONFIG", "GET", each.option)(connection)[1:] != [each.value.encode()]
+            ]
+        except exceptions.ResponseError as error:
+            unknown = str(error).lower().startswith("unknown command")
+            if not unknown and not isinstance(error, exceptions.NoPermissionError):
+                raise
+            return [READABLE_CONFIGURATION]
+
+    def _unavailable(self, error: Exception) -> Unavailable:
+        """Return the exception to raise, and log the reason unless the log says so already."""
+        if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
+            self._renew_connections()  # after a failover, they must lead to another server
+        if not isinstance(error, exceptions.ResponseError):
+            self.away_until = time.monotonic() + PAUSE
+        reason = _reason(error)
+        if reason != self.logged:
+            log.warning("The store takes no reports: %s", reason)
+            self.logged = reason
+        return Unavailable(reason)
 
 
-def _pool(url: str) -> BlockingConnectionPool:
-    """Return the pool for a URL, whose options must not override ours. Raises InvalidURL."""
+def _pool(url: str, **options: Any) -> ConnectionPool:
+    """Return what makes connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
-        database = parts.path.lstrip("/") if parts.scheme != "unix" else ""
-        if parse_qs(parts.query).keys() - URL_OPTIONS or (database and not database.isdecimal()):
+        unknown = parse_qs(parts.query).keys() - URL_OPTIONS  # they would win over these here
+        number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
+        if unknown or (number and not number.isdecimal()):
             raise ValueError
-        return BlockingConnectionPool.from_url(
+        return ConnectionPool.from_url(
             url,
-            max_connections=CONNECTIONS,
-            socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
-            # Send again what was sent on a connection that the server had closed. A server that
-            # does not answer in time is not asked again.
-            retry=Retry(NoBackoff(), 1, supported_errors=(ClosedConnection,)),
+            socket_timeout=TIMEOUT,
+            # The server may have closed a connection; a second timeout would take too long.
+            retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
             protocol=2,
+            **options,
         )
     except ValueError:
-        raise InvalidURL("The URL of the store is invalid.") from None
+        raise InvalidURL("The URL of the store cannot be used.") from None
 
 
-def _connect_and_check(connection: Any) -> None:
-    connection.on_connect()
-    _check(connection)
+def _command(*command: Any) -> Callable[[Connection], Any]:
+    """Return a function that sends a command on a connection and returns the answer."""
+
+    def ask(connection: Connection) -> Any:
+        connection.send_command(*command)  # type: ignore[no-untyped-call]  # nor here
+        return connection.read_response()
+
+    return ask
 
 
-def _check(connection: Any) -> None:
-    """Raise UnmetRequirements if the server at the other end does not meet the requirements."""
-    try:
-        unmet = [each for each in REQUIREMENTS if not _meets(connection, each)]
-    except ResponseError as error:
-        unknown = str(error).lower().startswith("unknown command")
-        if not unknown and not isinstance(error, NoPermissionError):
-            raise
-        unmet = [FORBIDDEN]
-    if unmet:
-        raise UnmetRequirements(unmet)
-
-
-def _meets(connection: Any, requirement: ServerRequirement) -> bool:
-    connection.send_command("CONFIG", "GET", requirement.option)
-    _, *values = connection.read_response() or [b""]
-    return values == [requirement.value.encode()]
-
-
-def _describe(error: Exception) -> str:
-    """Return what is wrong, without the server's sentence: that may quote what was sent."""
+def _reason(error: Exception) -> str:
+    """Return what is wrong, without the server's message, which may quote what was sent."""
     if isinstance(error, UnmetRequirements):
         return str(error)
+    if type(error) in (exceptions.ConnectionError, exceptions.TimeoutError):
+        return "it cannot be reached"
     code = str(error).partition(" ")[0][:20]  # such as MISCONF
     return f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
 
 
 @cache
-def store_client(url: str, unchecked: bool) -> StoreClient:
-    """Return the client of this process for a server; redis-py's pool notices a fork itself."""
-    return StoreClient(url, unchecked)
+def client(url: str, unchecked: bool) -> Client:
+    """Return the client of this process for a server; `unchecked` accepts any configuration."""
+    return Client(url, unchecked)
+
+
+# A forked process must not use the connections of its parent.
+os.register_at_fork(after_in_child=client.cache_clear)

@@ -1,16 +1,18 @@
 """A cache backend in Redis or Valkey, for any number of processes, with a tally of its live values.
 
-Every operation is one run of `store.lua`, and so one round trip. These keys share a prefix:
+Every operation is one run of `store.lua`, which is one round trip. The names of the server's keys
+are, after a prefix:
 
-- `records:{expiry}`: the code of each key, by its digest. The server drops it at the expiry.
-- `tally:{expiry}`: the number of live keys by code. It outlives the records, so that the closing
-  tally of a period is exact whoever comes first in the next one.
-- `live`: the expiries. `changed`: for each, the number of the change that changed its tally last.
-- `ids` and `values`: the id of each distinct value, and back. `counts`: the live keys by id.
-- `closed`: the past periods. `closed:{start}`: the tally of one, until it has a `summary:{start}`.
-- `meta`: when counting began, the period, and the number of changes.
+- `records:{expiry}`: the codes of the live keys by digest. A code stands for a value and `renewed`.
+  The server itself deletes these records at their expiry.
+- `tally:{expiry}`: the number of live keys by code. It outlives the records, so that the tally of a
+  period is exact at its end, whenever the next operation comes.
+- `live`: the expiries. `counts`: the number of live keys by id of value.
+- `ids` and `values`: the ids by value, and the values by id.
+- `closed`: the starts of the past periods. `history:{start}`: the tally or the summary of each.
+- `meta`: when counting began, the present period, and the numbers of the last changes.
 
-Every key has an expiry, so nothing stays when nobody uses the store any more.
+Every key has an expiry, so that nothing remains after the last process has stopped.
 """
 
 import math
@@ -18,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -25,43 +28,47 @@ from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.utils.encoding import force_bytes
 
 from collector.cache.base import CacheFull, TallyCache, Timeout, TooManyValues, Unavailable
-from collector.cache.connection import StoreClient, store_client
+from collector.cache.connection import Client, client
 from collector.cache.serialization import sealed, unsealed
 from collector.cache.server_requirements import ServerRequirement
 from collector.cache.tally import Cohort, Tally
 from collector.fingerprint import fingerprint
 
-# Redis keeps a string of up to 14 bytes in 16 bytes, and one of 15 in 24. Among a million keys, two
-# digests of 112 bits are equal with a probability of 1e-22.
+# Redis keeps a string of up to 14 bytes in 16 bytes of memory, and one of 15 in 24. Among a million
+# keys, two digests of 112 bits are equal with a probability of 1e-22.
 DIGEST_SIZE = 14
-NONE = b"0"  # the id of the value None, which is not kept among the values
 
 
-class Known(NamedTuple):
-    """What a client knows of the tally, so that the store sends only what has changed since."""
+class State(NamedTuple):
+    """What a process knows of the tally in the store, as of one change."""
 
-    changes: int = 0
-    values: Mapping[bytes, tuple[bytes, Any]] = {}  # by id, sealed and not
-    cohorts: Mapping[bytes, tuple[Cohort, ...]] = {}  # by expiry
+    change: int
+    values: Mapping[bytes, Any]  # by id
+    cohorts: Mapping[bytes, list[Cohort]]  # by expiry
+
+
+NOTHING = State(0, {}, {})
+NONE = {b"0": None}  # the value that has an id of its own, and is not sent
 
 
 @contextmanager
 def _rejecting_foreign_data() -> Iterator[None]:
-    """Raise Unavailable if the store holds what we did not write, since others may write to it."""
+    """Raise Unavailable for data that only someone else can have written to the store."""
     try:
         yield
-    except (KeyError, ValueError, OverflowError) as error:
-        raise Unavailable("The store holds data that Headcount did not write.") from error
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
+        raise Unavailable("The store has data that this program did not write.") from error
 
 
 class RedisCache(TallyCache):
     """Keeps keys in the server whose URL is LOCATION.
 
-    Digests and values are made with a secret that is derived from SECRET_KEY. The names of all keys
-    depend on that secret, on the code, and on TIMEOUT, GRANULARITY and HISTORY: if any of these is
-    different, counting starts from zero.
+    Digests and values are signed with a secret that is derived from SECRET_KEY. The prefix of the
+    server's keys names this secret, the code of this package, and the options that give the data
+    its meaning. With another of these, counting starts from zero.
 
-    OPTIONS may also have UNCHECKED: accept a server whose configuration cannot be read.
+    OPTIONS may also have UNCHECKED: whether to accept a server whose configuration cannot be read;
+    see server_requirements.py.
     """
 
     shared = True
@@ -72,144 +79,123 @@ class RedisCache(TallyCache):
         self.url = url
         self.unchecked = bool(params.get("OPTIONS", {}).get("UNCHECKED"))
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
-        self._summary_secret = blake2b(self._secret, person=b"history").digest()
-        options = f"{self.default_timeout} {self.granularity} {self.periods}".encode()
-        name = blake2b(options, digest_size=4, key=self._secret).hexdigest()
-        self.prefix = f"headcount:{{{fingerprint()}:{name}}}:"
-        self._known = Known()
+        self._history_secret = blake2b(self._secret, person=b"history").digest()
+        name_of_secret = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
+        meaning = f"{self.default_timeout}:{self.granularity}:{self.periods}"
+        self.prefix = f"headcount:{{{fingerprint()}:{name_of_secret}:{meaning}}}:"
+        self._state = NOTHING  # replaced as a whole, because threads share it
         self._history: tuple[bytes, Mapping[int, Any]] = (b"", {})
 
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
         unchecked = bool(entry.get("OPTIONS", {}).get("UNCHECKED"))
-        return store_client(entry["LOCATION"], unchecked).unmet_requirements()
+        return client(entry["LOCATION"], unchecked).unmet_requirements()
 
     @property
-    @_rejecting_foreign_data()
     def since(self) -> float:
-        return _finite(self._meta("since"))
+        with _rejecting_foreign_data():
+            return _finite(self._number("since"))
 
     def add(
         self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
         digest = self._digest(key, version)
-        return self._put("add", digest, self.get_backend_timeout(timeout), self._seal(value))
+        return self._put("add", digest, self.get_backend_timeout(timeout), self._sealed(value))
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        answer = self._run("get", self._digest(key, version))
-        return self._unseal(answer[0]) if answer else default
+        content = self._run("get", self._digest(key, version))
+        return default if content is None else self._unsealed(content)
 
     def put(
         self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> float | None:
         digest = self._digest(key, version)
         expiry = self.get_backend_timeout(timeout)
-        self._put("set", digest, expiry, self._seal(value))
+        self._put("set", digest, expiry, self._sealed(value))
         return expiry
 
     def touch(
         self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
-        digest = self._digest(key, version)
-        return self._put("touch", digest, self.get_backend_timeout(timeout))
+        return self._put("touch", self._digest(key, version), self.get_backend_timeout(timeout))
 
     def has_key(self, key: Any, version: int | None = None) -> bool:
-        return bool(self._run("get", self._digest(key, version)))
+        return self._run("get", self._digest(key, version)) is not None
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         return bool(self._run("delete", self._digest(key, version)))
 
     def clear(self) -> None:
-        """Forget everything of this cache, and nothing else that the server holds."""
+        """Delete everything under this cache's prefix, and nothing else of the server."""
         self._run("clear")
 
-    @_rejecting_foreign_data()
     def tally(self) -> Tally:
-        known = self._known
-        changes, sealed_values, counts, expiries = self._run("tally", known.changes)
-        if int(changes) < known.changes:  # a replica that lagged behind has become the primary
-            known = Known()
-            changes, sealed_values, counts, expiries = self._run("tally", known.changes)
-        known = Known(
-            int(changes),
-            known.values if sealed_values is None else self._learn(sealed_values, known.values),
-            {
-                expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, _pairs(codes))
-                for expiry, codes in expiries
-            },
-        )
-        self._known = known
-        values = {name: value for name, (_, value) in known.values.items()}
-        cohorts = tuple(cohort for cohorts in known.cohorts.values() for cohort in cohorts)
-        return _tally(values, {name: int(count) for name, count in _pairs(counts)}, cohorts)
+        with _rejecting_foreign_data():
+            state = self._state = self._next_state(self._state)
+            return _tally(state.values, state.cohorts.values())
 
-    @_rejecting_foreign_data()
     def changes(self) -> int:
-        return int(self._meta("changes"))
+        return int(self._number("changes"))
 
-    @_rejecting_foreign_data()
     def history(self) -> Mapping[int, Any]:
-        changed, days = self._run("history", self._history[0])
-        if days is not None:
-            history = {int(day): self._past_period(*rest) for day, *rest in days}
-            self._history = changed, history
-        return self._history[1]
+        known = self._history
+        turned, periods = self._run("history", known[0])
+        if periods is not None:
+            with _rejecting_foreign_data():
+                history = {int(start): self._period(*contents) for start, *contents in periods}
+            known = self._history = turned, history
+        return known[1]
 
     def summarize(self, start: int, summary: Any) -> None:
-        self._run("summarize", start, sealed(summary, self._summary_secret))
+        self._run("summarize", start, sealed(summary, self._history_secret))
 
     def free_expired(self) -> None:
-        """Close the period that is over, and check the server's configuration.
-
-        The server itself drops expired keys. This process drops the values that it knows: some may
-        have been forgotten meanwhile.
-        """
-        self._known = Known()
-        self._client().check()
-        self._run("update")
+        """Do so in the store and in this process, and check the server's configuration again."""
+        self._state = NOTHING
+        self._client().check_server()
+        self._run("expire")
 
     def probe(self) -> None:
-        self._client().check()
+        self._client().check_server()
         self._run("probe")
 
-    def _past_period(self, summary: bytes | None, tally: list[bytes] | None) -> Any:
+    def _number(self, operation: str) -> Any:
+        """Return a number that is always there, unless it expired at the moment it was set."""
+        number = self._run(operation)
+        if number is None:
+            raise Unavailable("The clock of the store is far ahead of ours.")
+        return number
+
+    def _next_state(self, known: State) -> State:
+        """Return the state after the last change in the store, which sends what differs."""
+        change, values, cohorts = self._run("tally", known.change)
+        if change < known.change and known is not NOTHING:
+            return self._next_state(NOTHING)  # the store was emptied, and its clock is behind
+        return State(
+            change,
+            known.values if values is None else self._values(values),
+            {
+                expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, codes)
+                for expiry, codes in cohorts
+            },
+        )
+
+    def _period(self, summary: bytes | None, tally: Any) -> Any:
+        """Return what is kept of a past period."""
         if summary is not None:
-            return unsealed(summary, self._summary_secret)
-        fields = dict(_pairs(tally or []))
-        codes: dict[bytes, list[tuple[bytes, bytes]]] = {}
-        values = {}
-        for field, content in fields.items():
-            expiry, separator, code = field.rpartition(b"|")
-            if separator:
-                codes.setdefault(expiry, []).append((code, content))
-            else:
-                values[field] = self._unseal(content)
-        cohorts = [cohort for expiry in codes for cohort in _cohorts(expiry, codes[expiry])]
-        counts: dict[bytes, int] = {}
-        for cohort in cohorts:
-            for name, count in cohort.counts.items():
-                counts[name] = counts.get(name, 0) + count
-        return _tally(values, counts, tuple(cohorts))
+            return unsealed(summary, self._history_secret)
+        values, cohorts = tally
+        return _tally(self._values(values), [_cohorts(expiry, codes) for expiry, codes in cohorts])
 
-    def _learn(
-        self, values: list[bytes], known: Mapping[bytes, tuple[bytes, Any]]
-    ) -> dict[bytes, tuple[bytes, Any]]:
-        """Return the values by id, and unseal only those that are new."""
-        learnt = {}
-        for name, content in _pairs(values):
-            old = known.get(name)
-            learnt[name] = old if old and old[0] == content else (content, self._unseal(content))
-        return learnt
-
-    def _meta(self, name: str) -> bytes:
-        answer: bytes | None = self._run(name)
-        if answer is None:  # the server dropped at once what the script has just written
-            raise Unavailable("The clock of the store is far ahead of this server's.")
-        return answer
+    def _values(self, flat: list[bytes]) -> dict[bytes, Any]:
+        """Return the values by id; `flat` has ids and sealed values in turn."""
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        return NONE | {name: unsealed(content, self._secret) for name, content in pairs}
 
     def _put(self, how: str, digest: bytes, expiry: float | None, value: bytes = b"") -> bool:
-        limits = (self.max_entries, self.max_values)
-        answer = self._run("put", how, digest, _name(expiry), value, *limits)
+        answer = self._run(
+            "put", how, digest, _name(expiry), value, self.max_entries, self.max_values
+        )
         if answer == b"CacheFull":
             raise CacheFull(f"{self.max_entries} keys are live")
         if answer == b"TooManyValues":
@@ -221,58 +207,54 @@ class RedisCache(TallyCache):
         raw = self.make_and_validate_key(key, version=version).encode("utf-8", "surrogatepass")
         return blake2b(raw, digest_size=DIGEST_SIZE, key=self._secret).digest()
 
-    def _seal(self, value: Any) -> bytes:
+    def _sealed(self, value: Any) -> bytes:
         return b"" if value is None else sealed(value, self._secret)
 
-    @_rejecting_foreign_data()
-    def _unseal(self, content: bytes) -> Any:
-        return unsealed(content, self._secret) if content else None
+    def _unsealed(self, content: bytes) -> Any:
+        with _rejecting_foreign_data():
+            return unsealed(content, self._secret) if content else None
 
     def _run(self, operation: str, *arguments: Any) -> Any:
-        moment = repr(time.time())
+        now = repr(time.time())
         return self._client().run(
-            self.prefix, operation, moment, self.granularity, self.periods, *arguments
+            self.prefix, operation, now, self.granularity, self.periods, *arguments
         )
 
-    def _client(self) -> StoreClient:
-        return store_client(self.url, self.unchecked)
+    def _client(self) -> Client:
+        return client(self.url, self.unchecked)
 
 
-def _tally(
-    values: Mapping[bytes, Any], counts: Mapping[bytes, int], cohorts: tuple[Cohort, ...]
-) -> Tally:
-    """Return a tally, with the name of None if any key has that value."""
-    return Tally(values if NONE not in counts else {**values, NONE: None}, counts, cohorts)
-
-
-def _cohorts(expiry: bytes, codes: Iterable[tuple[bytes, bytes]]) -> tuple[Cohort, ...]:
-    """Return the cohorts of an expiry; see `count` in store.lua for the codes."""
-    counts: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
-    for code, count in codes:
-        name, renewed = divmod(int(code), 2)
-        counts[renewed][b"%d" % name] = int(count)
-    moment = None if expiry == b"inf" else _finite(expiry)
-    return tuple(
-        Cohort(moment, bool(renewed), sum(each.values()), each)
-        for renewed, each in enumerate(counts)
-        if each
-    )
-
-
-def _finite(number: bytes) -> float:
-    if not math.isfinite(moment := float(number)):
+def _finite(text: bytes) -> float:
+    if not math.isfinite(number := float(text)):
         raise ValueError("not a moment")
-    return moment
-
-
-def _pairs(flat: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Return the pairs of what HGETALL answers as a flat list."""
-    each = iter(flat)
-    return zip(each, each, strict=True)
+    return number
 
 
 def _name(expiry: float | None) -> str:
-    """Return the only name of an expiry, whether it is an int or a float."""
+    """Return the name of an expiry in the store: the same for equal expiries."""
     if expiry is None:
         return "inf"
     return str(int(expiry)) if expiry == int(expiry) else repr(expiry)
+
+
+def _tally(values: Mapping[bytes, Any], cohorts_of_expiries: Iterable[list[Cohort]]) -> Tally:
+    cohorts = tuple(chain.from_iterable(cohorts_of_expiries))
+    counts: dict[bytes, int] = {}
+    for cohort in cohorts:
+        for name, count in cohort.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return Tally({name: values[name] for name in counts}, counts, cohorts)
+
+
+def _cohorts(name: bytes, codes: bytes) -> list[Cohort]:
+    """Return the cohorts of an expiry; `codes` has codes and numbers of live keys in turn."""
+    expiry = None if name == b"inf" else _finite(name)
+    numbers = codes.split()
+    counts: tuple[dict[bytes, int], ...] = ({}, {})
+    for code, count in zip(map(int, numbers[::2]), map(int, numbers[1::2]), strict=True):
+        counts[code % 2][b"%d" % (code // 2)] = count
+    return [
+        Cohort(expiry, bool(renewed), sum(counts[renewed].values()), counts[renewed])
+        for renewed in (0, 1)
+        if counts[renewed]
+    ]

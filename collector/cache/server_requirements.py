@@ -1,10 +1,10 @@
-"""What a store must be set to, so that it is as forgetful as memory."""
+"""How a store must be configured, so that it is as forgetful as memory."""
 
 from typing import NamedTuple
 
 
 class ServerRequirement(NamedTuple):
-    """An option of the server, the only value that will do, and what another would break."""
+    """An option of the server, its only acceptable value, and what another value does."""
 
     option: str
     value: str
@@ -12,7 +12,7 @@ class ServerRequirement(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """What to do, with the command to run."""
+        """What to do about it, with the command to run."""
         value = self.value or "''"
         return (
             f"Run `redis-cli CONFIG SET {self.option} {value}` there, and write "
@@ -20,14 +20,14 @@ class ServerRequirement(NamedTuple):
         )
 
 
-class Forbidden(ServerRequirement):
-    """The configuration cannot be read."""
+class ReadableConfiguration(ServerRequirement):
+    """That CONFIG is allowed, so that the options can be checked at all."""
 
     @property
     def remedy(self) -> str:
-        """What to do, with the setting to write."""
-        wanted = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
-        return f"Make sure of {wanted}, and say so with REDIS_UNCHECKED=1."
+        """What to do about it, with the setting to write."""
+        options = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
+        return f"Make sure of {options}, and say so with REDIS_UNCHECKED=1."
 
 
 REQUIREMENTS = [
@@ -38,7 +38,9 @@ REQUIREMENTS = [
     ServerRequirement(
         "maxmemory-policy",
         "noeviction",
-        "The store would drop records when its memory is full, and nobody would know.",
+        "The store would drop reports when its memory is full, and nobody would know.",
     ),
 ]
-FORBIDDEN = Forbidden("", "", "The store does not tell its configuration: CONFIG is forbidden.")
+READABLE_CONFIGURATION = ReadableConfiguration(
+    "", "", "The store does not tell its configuration: CONFIG is forbidden."
+)

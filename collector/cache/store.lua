@@ -1,65 +1,66 @@
--- Runs one operation on a cache, completely or not at all; redis.py says what each key holds.
--- KEYS[1] is the prefix of every key. ARGV has the operation, the time, GRANULARITY, HISTORY, and the
--- operation's own arguments. Times and expiries are POSIX seconds, or 'inf' for never.
+-- One operation on a cache; redis.py says which keys there are. The server runs a script as a whole and
+-- no other command in between. Without memory, it refuses the first write of a script if that needs
+-- some, and no later one: a script that was refused has changed nothing.
+--
+-- KEYS[1] is the prefix of every key. ARGV has the name of the operation, the time, GRANULARITY,
+-- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf" means
+-- never.
 local call, floor = redis.call, math.floor
 local prefix, now = KEYS[1], tonumber(ARGV[2])
 local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
 local META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
 local IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
-local CHANGED = prefix .. 'changed'
-local SHARED = {META, LIVE, CLOSED, IDS, VALUES, COUNTS, CHANGED}
--- The clocks of several hosts differ a little: one that is this many seconds behind does not turn
--- back the day.
+-- The clocks of several hosts differ a little: one that is this far behind does not reopen a period.
 local SLACK = 60
+local live -- the expiries of the live keys, the earliest first
 
 local function records(expiry) return prefix .. 'records:' .. expiry end
 local function tally(expiry) return prefix .. 'tally:' .. expiry end
-local function closed(day) return prefix .. 'closed:' .. day end
-local function summary(day) return prefix .. 'summary:' .. day end
+local function history(start) return prefix .. 'history:' .. start end
 local function number(expiry) return expiry == 'inf' and math.huge or tonumber(expiry) end
 local function text(moment) return string.format('%.17g', moment) end
 local function milliseconds(moment) return string.format('%.0f', math.ceil(moment * 1000)) end
-local function start(moment) return floor(moment / period) * period end
-local function end_of_history(moment) return milliseconds(moment + (periods + 1) * period) end
+local function start_of(moment) return floor(moment / period) * period end
 
--- If the server refuses a script for lack of memory, it refuses its first command that needs some.
--- So everything that writes begins with this one, and a refused script has done nothing.
-local function change() return call('HINCRBY', META, 'changes', 1) end
-
--- The next history that a client asks for is another one.
-local function change_history() call('HSET', META, 'history_changed', change()) end
-
-local function change_values() call('HSET', META, 'values_changed', change()) end
-
-local function add(hash, field, by)
-  local sum = call('HINCRBY', hash, field, by)
-  if sum == 0 then call('HDEL', hash, field) end
-  return sum
+-- Return the number of this change, which is the same in all of one run.
+local number_of_run
+local function change()
+  number_of_run = number_of_run or call('HINCRBY', META, 'changes', 1)
+  return number_of_run
 end
 
--- What the keys of all expiries share outlives them for as long as their closing tally is kept.
-local function keep_until(expiry)
-  local last = number(call('HGET', META, 'last') or '0')
-  if last == math.huge then return end
-  if expiry == math.huge then
-    call('HSET', META, 'last', 'inf')
-    for _, key in ipairs(SHARED) do call('PERSIST', key) end
-    return
+local function changes() return tonumber(call('HGET', META, 'changes')) end
+
+local function each_pair(flat)
+  local i = -1
+  return function()
+    i = i + 2
+    return flat[i], flat[i + 1]
   end
-  last = math.max(last, expiry)
-  if last <= now then return end  -- nothing is live; the next key brings another expiry
-  call('HSET', META, 'last', text(last))
-  for _, key in ipairs(SHARED) do call('PEXPIREAT', key, end_of_history(last)) end
 end
 
--- Prepare for the first key of an expiry. The server itself drops the records at their expiry. The
--- tally stays until its closing state has been kept, unless no history is kept.
+-- The keys that several expiries share outlive the last record by the length of the history, because
+-- the next operation, whenever it comes, makes a closing tally of them.
+local function keep_until(moment)
+  local last = math.max(moment, number(call('HGET', META, 'last') or '0'))
+  if last <= now then return end -- everything has expired, and what is set next calls this again
+  call('HSET', META, 'last', last == math.huge and 'inf' or text(last))
+  local keys = {META, LIVE, CLOSED, IDS, VALUES, COUNTS}
+  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do table.insert(keys, tally(expiry)) end
+  for _, key in ipairs(keys) do
+    if last == math.huge then
+      call('PERSIST', key)
+    else
+      call('PEXPIREAT', key, milliseconds(last + (periods + 1) * period))
+    end
+  end
+end
+
+-- Prepare for the first record with this expiry. The server itself deletes the records on time.
 local function open(expiry)
   call('ZADD', LIVE, expiry, expiry)
   if expiry ~= 'inf' then
-    local last = periods > 0 and end_of_history(expiry) or milliseconds(expiry)
     call('PEXPIREAT', records(expiry), milliseconds(expiry))
-    call('PEXPIREAT', tally(expiry), last)
     local began, longest = unpack(call('HMGET', META, 'began', 'longest'))
     local length = number(expiry) - (began or 0)
     if length > tonumber(longest or 0) then call('HSET', META, 'longest', text(length)) end
@@ -67,36 +68,49 @@ local function open(expiry)
   keep_until(number(expiry))
 end
 
-local function forget_value(id)
+local function add(hash, field, by)
+  local sum = call('HINCRBY', hash, field, by)
+  if sum <= 0 then call('HDEL', hash, field) end
+  return sum
+end
+
+-- Count more live keys with this value, or fewer, and forget a value that no live key has.
+local function count_value(id, by)
+  if add(COUNTS, id, by) > 0 then return end
   local value = call('HGET', VALUES, id)
   if value then
     call('HDEL', VALUES, id)
     call('HDEL', IDS, value)
-    change_values()
+    call('HSET', META, 'values', change())
   end
 end
 
--- A code is a value's id, doubled, and one more if the key was renewed. The value None has id 0.
+-- A code is the id of a value, doubled, and one more if the key was renewed. The id of None is 0.
 local function count(expiry, code, by)
   add(tally(expiry), code, by)
-  call('HSET', CHANGED, expiry, change())
-  if add(COUNTS, floor(code / 2), by) == 0 then forget_value(floor(code / 2)) end
+  call('HSET', META, 'tally:' .. expiry, change())
+  count_value(floor(code / 2), by)
+end
+
+local function drop(expiry)
+  call('UNLINK', records(expiry), tally(expiry))
+  call('ZREM', LIVE, expiry)
+  call('HDEL', META, 'tally:' .. expiry)
 end
 
 local function leave(digest, expiry, code)
   call('HDEL', records(expiry), digest)
   count(expiry, code, -1)
-  if call('EXISTS', records(expiry)) == 0 then
-    call('ZREM', LIVE, expiry)
-    call('HDEL', CHANGED, expiry)
-  end
+  if call('EXISTS', records(expiry)) == 0 then drop(expiry) end
 end
 
--- Put a key where it belongs before it leaves where it was, or its value might be forgotten.
+-- Put a key where it belongs before it leaves the place where it was, or the store might forget a
+-- value in between.
 local function place(digest, expiry, code, old_expiry, old_code)
+  local first = call('EXISTS', records(expiry)) == 0
   call('HSET', records(expiry), digest, code)
   count(expiry, code, 1)
-  if call('HLEN', records(expiry)) == 1 then open(expiry) end
+  if first then open(expiry) end
   if old_expiry == expiry then
     count(expiry, old_code, -1)
   elseif old_expiry then
@@ -104,125 +118,92 @@ local function place(digest, expiry, code, old_expiry, old_code)
   end
 end
 
--- Count the live keys of each value anew, from the tallies of the live expiries.
-local function recount()
-  local sums = {}
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
-    local codes = call('HGETALL', tally(expiry))
-    for i = 1, #codes, 2 do
-      local id = floor(codes[i] / 2)
-      sums[id] = (sums[id] or 0) + codes[i + 1]
-    end
+local function pack_tally()
+  local cohorts = {}
+  for i, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
+    cohorts[i] = {expiry, table.concat(call('HGETALL', tally(expiry)), ' ')}
   end
-  local counts = call('HGETALL', COUNTS)
-  for i = 1, #counts, 2 do
-    local sum = sums[tonumber(counts[i])]
-    if sum then
-      call('HSET', COUNTS, counts[i], sum)
-    else
-      call('HDEL', COUNTS, counts[i])
-      forget_value(counts[i])
-    end
+  return cmsgpack.pack({call('HGETALL', VALUES), cohorts})
+end
+
+local function forget_history(first, last)
+  for _, start in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
+    call('UNLINK', history(start))
+    call('ZREM', CLOSED, start)
   end
 end
 
-local function drop(expiry)
-  call('UNLINK', records(expiry), tally(expiry))
-  call('ZREM', LIVE, expiry)
-  call('HDEL', CHANGED, expiry)
+local function close(start)
+  call('HSET', history(start), 'tally', pack_tally())
+  call('PEXPIREAT', history(start), milliseconds(start + (periods + 1) * period))
+  call('ZADD', CLOSED, start, text(start))
 end
 
-local function forget_days(first, last)
-  for _, day in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
-    call('UNLINK', closed(day), summary(day))
-    call('ZREM', CLOSED, day)
-  end
-end
-
--- Keep the tally of a day that is over, with its values, in one hash.
-local function close(day)
-  local values = call('HGETALL', VALUES)
-  for i = 1, #values, 2 do call('HSET', closed(day), values[i], values[i + 1]) end
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
-    local codes = call('HGETALL', tally(expiry))
-    for i = 1, #codes, 2 do call('HSET', closed(day), expiry .. '|' .. codes[i], codes[i + 1]) end
-  end
-  call('PEXPIREAT', closed(day), end_of_history(day))
-  call('ZADD', CLOSED, day, text(day))
-end
-
-local function move_all(expiry, later)
-  local cursor = '0'
-  repeat
-    local page = call('HSCAN', records(expiry), cursor, 'COUNT', 1000)
-    cursor = page[1]
-    for i = 1, #page[2], 2 do call('HSET', records(later), page[2][i], page[2][i + 1]) end
-  until cursor == '0'
-  local codes = call('HGETALL', tally(expiry))
-  for i = 1, #codes, 2 do add(tally(later), codes[i], codes[i + 1]) end
-  call('HSET', CHANGED, later, change())
-  drop(expiry)
-end
-
--- Follow a clock that went back: a day that is not over is not closed, and a key expires as if it
--- were set now.
+-- The clock went back: no period is over that is not over yet, and no key lives longer than if it were
+-- set now.
 local function go_back(today)
-  forget_days(today, '+inf')
+  forget_history(today, '+inf')
   local latest = today + tonumber(call('HGET', META, 'longest') or 0)
-  local moved = call('ZRANGEBYSCORE', LIVE, '(' .. text(latest), '(inf')
-  for _, expiry in ipairs(moved) do move_all(expiry, text(latest)) end
-  if #moved > 0 then open(text(latest)) end
+  for _, expiry in ipairs(call('ZRANGEBYSCORE', LIVE, '(' .. text(latest), '(inf')) do
+    local cursor, found = '0', nil
+    repeat
+      cursor, found = unpack(call('HSCAN', records(expiry), cursor, 'COUNT', 1000))
+      for digest, code in each_pair(found) do call('HSET', records(text(latest)), digest, code) end
+    until cursor == '0'
+    for code, size in each_pair(call('HGETALL', tally(expiry))) do
+      count(text(latest), code, size)
+      count(expiry, code, -size)
+    end
+    drop(expiry)
+    open(text(latest))
+  end
 end
 
-local function begin_day(began, today)
-  call('ZREM', CLOSED, '')  -- the first command that writes must need no memory; see `change`
-  change_history()
-  if today < began then
+local function begin_period(today, before)
+  call('ZREM', CLOSED, '') -- reading works without memory, so no write that needs some comes first
+  call('HSET', META, 'turned', change(), 'began', text(today))
+  if today < before then
     go_back(today)
   elseif periods > 0 then
-    close(began)
-    forget_days('-inf', '(' .. text(today - periods * period))
+    close(before)
+    forget_history('-inf', '(' .. text(today - periods * period))
   end
-  call('HSET', META, 'began', text(today))
   keep_until(today + period)
 end
 
-local function begin_counting(changes)
-  call('HSET', META, 'changes', changes, 'history_changed', changes, 'values_changed', changes)
-  call('HSET', META, 'since', text(now))
+local function begin(change_number)
+  local number = text(change_number)
+  call('HSET', META, 'changes', number, 'values', number, 'turned', number, 'since', text(now))
   if period > 0 then
-    call('HSET', META, 'began', text(start(now)))
-    keep_until(start(now) + period)
+    call('HSET', META, 'began', text(start_of(now)))
+    keep_until(start_of(now) + period)
   end
 end
 
-local live  -- the expiries after `update`, the earliest first
-
--- Bring everything to the present.
-local function update()
-  local began, since = unpack(call('HMGET', META, 'began', 'since'))
+-- Close the period that is over, and forget the keys that have expired.
+local function expire()
+  local since, began = unpack(call('HMGET', META, 'since', 'began'))
   if not since then
-    -- A store that was lost must not have told any client one of the numbers that follow.
-    begin_counting(string.format('%.0f', now * 1000000))
+    begin(floor(now * 1000000)) -- larger than any number of a store that was lost
   elseif now < since - SLACK then
     call('HSET', META, 'since', text(now))
   end
   began = tonumber(began)
-  if began and began - SLACK <= now and now < began then now = began end
-  if began and start(now) ~= began then begin_day(began, start(now)) end
+  if began then
+    if began - SLACK <= now and now < began then now = began end
+    if start_of(now) ~= began then begin_period(start_of(now), began) end
+  end
   live = call('ZRANGE', LIVE, 0, -1)
-  if live[1] and number(live[1]) <= now then
-    for _, expiry in ipairs(live) do
-      if number(expiry) <= now then drop(expiry) end
-    end
-    recount()
+  while live[1] and number(live[1]) <= now do
+    local expiry = table.remove(live, 1)
+    local codes = call('HGETALL', tally(expiry))
+    drop(expiry)
     change()
-    live = call('ZRANGE', LIVE, 0, -1)
+    for code, size in each_pair(codes) do count_value(floor(code / 2), -size) end
   end
 end
 
--- Return the expiry and the code of a live key. The latest expiry comes first, since most instances
--- report every day.
+-- Most instances report every day, so most keys are found under the latest expiries.
 local function find(digest)
   for i = #live, 1, -1 do
     local code = call('HGET', records(live[i]), digest)
@@ -230,37 +211,40 @@ local function find(digest)
   end
 end
 
-local function size()
-  local sum = 0
-  for _, expiry in ipairs(live) do sum = sum + call('HLEN', records(expiry)) end
-  return sum
+local function is_full(max_entries)
+  local size = 0
+  for _, expiry in ipairs(live) do size = size + call('HLEN', records(expiry)) end
+  return size >= max_entries
 end
 
-local function id_of(value) return value == '' and 0 or tonumber(call('HGET', IDS, value) or nil) end
+local function id_of(value)
+  if value == '' then return 0 end
+  return tonumber(call('HGET', IDS, value))
+end
 
 local function has_room_for_value(old_code, max_values)
   local values = call('HLEN', VALUES)
   if values < max_values then return true end
-  local id = old_code and floor(old_code / 2) or 0
-  return values == max_values and id > 0 and call('HGET', COUNTS, id) == '1'
+  local old_id = floor((old_code or 0) / 2)
+  return values == max_values and old_id > 0 and call('HGET', COUNTS, old_id) == '1'
 end
 
-local function name(value)
+local function new_id(value)
   local id = call('HINCRBY', META, 'ids', 1)
   call('HSET', IDS, value, id)
   call('HSET', VALUES, id, value)
-  change_values()
+  call('HSET', META, 'values', change())
   keep_until(0)
   return id
 end
 
 local run = {}
 
--- Return 1 if the key is set now, or would be if its expiry were not past, and 0 if it is not; or the
--- name of a refusal.
+-- Return 1 if the key was set, also with an expiry in the past, which deletes it; 0 if it was not; or
+-- the name of the refusal.
 function run.put(how, digest, expiry, value, max_entries, max_values)
   local old_expiry, old_code = find(digest)
-  if old_code and how == 'add' or not old_code and how == 'touch' then return 0 end
+  if how == 'add' and old_code or how == 'touch' and not old_code then return 0 end
   if number(expiry) <= now then
     if old_code then run.delete(digest) end
     return 1
@@ -269,7 +253,7 @@ function run.put(how, digest, expiry, value, max_entries, max_values)
   if how == 'touch' then
     id, renewed = floor(old_code / 2), old_code % 2 == 1
   else
-    if not old_code and size() >= tonumber(max_entries) then return 'CacheFull' end
+    if not old_code and is_full(tonumber(max_entries)) then return 'CacheFull' end
     id = id_of(value)
     if not id and not has_room_for_value(old_code, tonumber(max_values)) then
       return 'TooManyValues'
@@ -279,78 +263,75 @@ function run.put(how, digest, expiry, value, max_entries, max_values)
   local bit = renewed and 1 or 0
   if old_expiry == expiry and id and old_code == id * 2 + bit then
     run.probe()
-    return 1
+  else
+    place(digest, expiry, (id or new_id(value)) * 2 + bit, old_expiry, old_code)
   end
-  change()
-  id = id or name(value)
-  place(digest, expiry, id * 2 + bit, old_expiry, old_code)
   return 1
 end
 
 function run.get(digest)
   local _, code = find(digest)
   if not code then return false end
-  return {code > 1 and call('HGET', VALUES, floor(code / 2)) or ''}
+  return code > 1 and call('HGET', VALUES, floor(code / 2)) or ''
 end
 
 function run.delete(digest)
   local expiry, code = find(digest)
   if not code then return 0 end
   leave(digest, expiry, code)
-  change()
   return 1
 end
 
--- Return the tally, without the values and the expiries that have not changed since the client knew
--- the number of changes that it names.
+-- Return the number of the last change, then the values and the tally of each expiry, or false instead
+-- of those that have not changed since the change with the number `known`.
 function run.tally(known)
   known = tonumber(known)
-  local changes, values_changed = unpack(call('HMGET', META, 'changes', 'values_changed'))
-  local codes = {}
+  local cohorts = {}
   for i, expiry in ipairs(live) do
-    local changed = tonumber(call('HGET', CHANGED, expiry) or changes)
-    codes[i] = {expiry, changed > known and call('HGETALL', tally(expiry))}
+    local changed = tonumber(call('HGET', META, 'tally:' .. expiry)) > known
+    cohorts[i] = {expiry, changed and table.concat(call('HGETALL', tally(expiry)), ' ')}
   end
-  local values = tonumber(values_changed) > known and call('HGETALL', VALUES)
-  return {changes, values, call('HGETALL', COUNTS), codes}
+  local values = tonumber(call('HGET', META, 'values')) > known and call('HGETALL', VALUES)
+  return {changes(), values, cohorts}
 end
 
-function run.changes() return call('HGET', META, 'changes') end
+function run.changes() return changes() end
 
 function run.since() return call('HGET', META, 'since') end
 
--- Return what is kept of each past day, unless the client has it.
+-- Return the number of the last change of the history, and the periods; false if `known` is that number.
 function run.history(known)
-  local changed, days = call('HGET', META, 'history_changed'), {}
-  if changed == known then return {changed, false} end
-  for i, day in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    local sealed = call('GET', summary(day))
-    days[i] = {day, sealed, not sealed and call('HGETALL', closed(day))}
+  local turned, closed = call('HGET', META, 'turned'), {}
+  if turned == known then return {turned, false} end
+  for _, start in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
+    local packed, summary = unpack(call('HMGET', history(start), 'tally', 'summary'))
+    if packed or summary then -- the server may have dropped it a moment early
+      table.insert(closed, {start, summary, packed and cmsgpack.unpack(packed)})
+    end
   end
-  return {changed, days}
+  return {turned, closed}
 end
 
-function run.summarize(day, sealed)
-  if call('ZSCORE', CLOSED, day) then
-    change_history()
-    call('UNLINK', closed(day))
-    call('SET', summary(day), sealed, 'PXAT', end_of_history(day))
-  end
+function run.summarize(start, summary)
+  if call('EXISTS', history(start)) == 0 then return end
+  call('HSET', META, 'turned', change())
+  call('HSET', history(start), 'summary', summary)
+  call('HDEL', history(start), 'tally')
 end
 
--- Fail as a report would.
+-- Fail where a report would fail.
 function run.probe() call('HINCRBY', META, 'changes', 0) end
 
-function run.update() end
+function run.expire() end
 
 function run.clear()
-  local changes = change()
+  local number = change()
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do drop(expiry) end
-  forget_days('-inf', '+inf')
-  call('UNLINK', unpack(SHARED))
+  forget_history('-inf', '+inf')
+  call('UNLINK', META, LIVE, CLOSED, IDS, VALUES, COUNTS)
   now = tonumber(ARGV[2])
-  begin_counting(changes)
+  begin(number)
 end
 
-update()
+expire()
 return run[ARGV[1]](unpack(ARGV, 5))

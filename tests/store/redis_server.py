@@ -1,4 +1,4 @@
-"""Starts a real Redis server for the tests, on a free port; it writes nothing to disk."""
+"""A real server of the tests' own, on a free port, that writes nothing to disk."""
 
 import shutil
 import signal

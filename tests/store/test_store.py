@@ -1,4 +1,4 @@
-"""Several servers on one store, and every way in which the store can fail them."""
+"""Servers that share a store, and every way in which a store can be away or unsuitable."""
 
 import json
 import os
@@ -6,8 +6,11 @@ import random
 import re
 import secrets
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from http.client import HTTPException
 
@@ -16,7 +19,7 @@ import pytest
 import trustme
 
 from collector.cache.connection import CONNECTIONS
-from tests.servers import free_port
+from tests.servers import ROOT, free_port
 from tests.store.redis_server import RedisServer
 
 SECRET = secrets.token_urlsafe(40)
@@ -28,14 +31,14 @@ def store_with():
     """Start stores with options; they end with the test."""
     stores = []
 
-    def begin(*options):
+    def start_store(*options):
         stores.append(RedisServer(*map(str, options)))
         return stores[-1]
 
-    yield begin
-    for server in stores:
-        server.thaw()
-        server.stop()
+    yield start_store
+    for store in stores:
+        store.thaw()
+        store.stop()
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def store(store_with):
 
 @pytest.fixture
 def begin(start, store):
-    """Start a server of ours on the store."""
+    """Start a server that keeps its reports in the store."""
 
     def begin(*arguments, **environ):
         return start(*arguments, REDIS_URL=store.url, SECRET_KEY=SECRET, **environ)
@@ -58,19 +61,24 @@ def report(number, app="1"):
     return {"id": name, "version": {"app": app, "sha": "x", "image": None, "arch": "arm"}}
 
 
-def statistics(server):
-    """Return what `/stats` answers."""
-    return server.request("GET", "/stats").content
+def at_once(*calls):
+    """Run functions in threads of their own, and wait for all."""
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 # Several processes
 
 
-def test_every_worker_and_server_answers_the_same_at_once(begin):
+def test_all_workers_and_servers_count_the_same_at_once(begin):
     servers = [begin("--workers", "2").wait_until_ready(), begin().wait_until_ready()]
     for n in range(20):
         servers[n % 2].post(report(n, app=str(n % 3)))
-        assert len({statistics(server) for server in servers for _ in range(4)}) == 1
+        answers = {each.request("GET", "/stats").content for each in servers for _ in range(4)}
+        assert len(answers) == 1
     assert servers[0].stats()["instances"] == 20
 
 
@@ -88,77 +96,65 @@ def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     assert begin().wait_until_ready().stats()["instances"] == 1
 
 
-def test_a_worker_opens_few_connections_however_many_instances_report(begin, store):
+def test_a_worker_opens_few_connections_however_many_report(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     for n in range(100):  # one after the other
         server.post(report(n))
     assert connections(store) <= 4
-    threads = [threading.Thread(target=server.post, args=[report(n)]) for n in range(200)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(lambda n=n: server.post(report(n)) for n in range(200)))
     assert connections(store) <= 2 * CONNECTIONS
     assert server.stats()["instances"] == 200
 
 
 def connections(store):
-    """Return how many connections there are besides the one of this test."""
+    """How many others than this test are connected."""
     return len(store.client.client_list()) - 1
 
 
-def test_the_tally_agrees_with_a_recount_after_workers_were_killed_in_a_storm(begin, store):
+def test_the_tally_equals_a_recount_after_a_storm_in_which_workers_are_killed(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     ended = threading.Event()
 
     def storm(seed):
         dice = random.Random(seed)
         while not ended.is_set():
-            sent = report(dice.randrange(200), app=str(dice.randrange(9)))
+            body = report(dice.randrange(200), app=str(dice.randrange(9)))
             with suppress(OSError, HTTPException):  # the worker was killed
                 if dice.random() < 0.2:
-                    server.post({"id": sent["id"]}, "/forget")
+                    server.post({"id": body["id"]}, "/forget")
                 else:
-                    server.post(sent)
+                    server.post(body)
 
-    threads = [threading.Thread(target=storm, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for _ in range(8):
-        time.sleep(0.4)  # of storm
-        with suppress(ProcessLookupError):
-            os.kill(random.choice(server.workers()), signal.SIGKILL)
-    ended.set()
-    for thread in threads:
-        thread.join()
+    def kill_workers():
+        for _ in range(8):
+            time.sleep(0.4)  # of storm
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(server.workers()), signal.SIGKILL)
+        ended.set()
+
+    at_once(kill_workers, *(lambda n=n: storm(n) for n in range(4)))
     wait_until_connected(server, store)
-    assert counted(store) == recounted(store)
-    assert server.stats()["instances"] == sum(counted(store).values()) > 50
-
-
-def counted(store):
-    """Return the tally as the store holds it, by expiry and code."""
-    return {
-        (key.rpartition(b":")[2], code): int(size)
+    tallies = {
+        (expiry_of(key), code): int(count)
         for key in store.client.scan_iter("*}:tally:*")
-        for code, size in store.client.hgetall(key).items()
+        for code, count in store.client.hgetall(key).items()
     }
+    assert tallies == Counter(
+        (expiry_of(key), code)
+        for key in store.client.scan_iter("*}:records:*")
+        for code in store.client.hvals(key)
+    )
+    assert server.stats()["instances"] == sum(tallies.values()) > 50
 
 
-def recounted(store):
-    """Return the same, counted record by record."""
-    sums = {}
-    for key in store.client.scan_iter("*}:records:*"):
-        for code in store.client.hvals(key):
-            place = (key.rpartition(b":")[2], code)
-            sums[place] = sums.get(place, 0) + 1
-    return sums
+def expiry_of(key):
+    return key.rpartition(b":")[2]
 
 
 # Outages
 
 
-def test_a_server_starts_without_its_store_and_uses_it_when_it_comes(begin, store):
+def test_a_server_starts_without_its_store(begin, store):
     store.stop()
     server = begin().wait_for("Booting worker")
     server.answers("/healthz")
@@ -167,50 +163,57 @@ def test_a_server_starts_without_its_store_and_uses_it_when_it_comes(begin, stor
     assert_back(server)
 
 
-def test_reports_are_refused_while_the_store_is_gone_and_accepted_when_it_is_back(begin, store):
+@pytest.mark.parametrize("outage", ["gone", "frozen"])
+def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, store, outage):
     server = begin().wait_until_ready()
     server.post(report(1))
-    store.stop()
+    (store.stop if outage == "gone" else store.freeze)()
     assert_away(server)
-    store.start()
+    (store.start if outage == "gone" else store.thaw)()
     assert_back(server)
     assert server.stats()["instances"] == 1
 
 
-def test_reports_are_refused_in_time_while_the_store_is_frozen(begin, store):
-    server = begin().wait_until_ready()
-    server.post(report(2))
-    store.freeze()
-    assert_away(server)
-    store.thaw()
-    assert_back(server)
-
-
-def test_a_crowd_of_reports_is_refused_in_time_while_the_store_is_frozen(begin, store):
+def test_a_hundred_requests_to_a_frozen_store_are_refused_in_time(begin, store):
     server = begin().wait_until_ready()
     store.freeze()
-    took = []
+    seconds = []
 
     def visit(n):
         began = time.monotonic()
         assert server.post(report(n)).status == 503
-        took.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - began)
 
-    threads = [threading.Thread(target=visit, args=(n,)) for n in range(100)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(took) == 100
-    assert max(took) < LATEST + 1  # a hundred clients of one process take time too
+    at_once(*(lambda n=n: visit(n) for n in range(100)))
+    assert len(seconds) == 100
+    assert max(seconds) < LATEST + 1  # a hundred clients in one process take time too
 
 
-def test_a_store_without_memory_refuses_reports_and_can_be_read(begin, store):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_of_two_thousand_greenlets_none_waits_for_long(store, frozen):
+    patched = [sys.executable, "-m", "gevent.monkey", "--module", "tests.store.crowd"]
+    printed = subprocess.check_output(
+        [*patched, store.url, *([str(store.process.pid)] if frozen else [])],
+        cwd=ROOT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tracking_site.settings"},
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    succeeded, refused, longest = printed.split()[-3:]
+    assert int(succeeded) + int(refused) == 2000
+    assert float(longest) < LATEST
+    if not frozen:
+        assert refused == "0"
+    else:
+        assert printed.count("The store takes no reports") == 1
+
+
+def test_without_memory_a_store_refuses_reports_and_still_reads_and_forgets(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     store.client.config_set("maxmemory", 1)
     assert_takes_no_reports(server)
-    for n in range(9):  # reading works, and is no reason for a line
+    for n in range(9):  # that reading works is no reason for a line in the log
         assert server.stats()["instances"] == 1
         assert server.post(report(n)).status == 503
     assert server.output.count("The store takes") == 1
@@ -219,7 +222,7 @@ def test_a_store_without_memory_refuses_reports_and_can_be_read(begin, store):
     assert_back(server)
 
 
-def test_a_store_that_became_a_replica_refuses_reports(begin, store):
+def test_a_failover_is_survived(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
     store.client.replicaof("127.0.0.1", 1)
@@ -228,25 +231,23 @@ def test_a_store_that_became_a_replica_refuses_reports(begin, store):
     assert_back(server)
 
 
-def test_a_store_that_comes_back_configured_to_write_to_disk_is_refused(begin, store, tmp_path):
+def test_a_store_that_comes_back_writing_to_disk_is_refused(begin, store, tmp_path):
     server = begin().wait_until_ready()
     store.stop()
     store.options = ("--save", "3600 1", "--dir", str(tmp_path))
     store.start()
     assert server.post(report(1)).status == 503
-    wait_until(lambda: "would write to disk: its option `save` is on" in server.output)
+    server.wait_for("would write to disk: its option `save` is on")
     store.client.config_set("save", "")
     assert_back(server)
 
 
-def test_a_store_that_is_configured_to_write_to_disk_meanwhile_is_refused(
-    start, store_with, tmp_path
-):
+def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_path):
     store = store_with("--dir", tmp_path)
     server = start(REDIS_URL=store.url, SECRET_KEY=SECRET).wait_until_ready()
     server.post(report(1))
     store.client.config_set("save", "3600 1")
-    assert is_refused(server, "GET", "/readyz")
+    assert refused(server, "GET", "/readyz")
     assert server.post(report(1)).status == 503
     assert "redis-cli CONFIG SET save ''" in server.output
     store.client.config_set("save", "")
@@ -255,15 +256,15 @@ def test_a_store_that_is_configured_to_write_to_disk_meanwhile_is_refused(
 
 def assert_away(server):
     assert_takes_no_reports(server)
-    assert is_refused(server, "GET", "/stats")
+    assert refused(server, "GET", "/stats")
     for path in ("/badge.json", "/badge.svg"):
         assert b"unknown" in server.request("GET", path).content
 
 
 def assert_takes_no_reports(server):
     for _ in range(5):
-        assert is_refused(server, "POST", "/", report(1))
-        assert is_refused(server, "GET", "/readyz")
+        assert refused(server, "POST", "/", report(1))
+        assert refused(server, "GET", "/readyz")
     for path, status in (("/healthz", 200), ("/docs", 200), ("/", 302)):
         assert server.request("GET", path).status == status
     assert "Traceback" not in server.output
@@ -271,8 +272,8 @@ def assert_takes_no_reports(server):
     assert len(server.output.splitlines()) < 20
 
 
-def is_refused(server, method, path, body=None):
-    """Return whether a request is refused in time, with the time to try again."""
+def refused(server, method, path, body=None):
+    """Whether a request is refused in time, with a header that says when to try again."""
     began = time.monotonic()
     headers = {"Content-Type": "application/json"}
     answer = server.request(method, path, json.dumps(body), headers)
@@ -281,10 +282,10 @@ def is_refused(server, method, path, body=None):
 
 
 def assert_back(server):
-    """Reports are accepted soon, without restarting anything."""
+    """The server takes reports again soon, and nobody has to restart it."""
     wait_until(lambda: server.request("GET", "/readyz").status == 200)
     assert server.post(report(1)).status == 201
-    wait_until(lambda: "The store takes reports again" in server.output)
+    server.wait_for("The store takes reports again")
     assert "Traceback" not in server.output
 
 
@@ -295,8 +296,8 @@ def wait_until_connected(server, store):
 
 def is_connected(worker, port):
     with suppress(psutil.Error):
-        connections = psutil.Process(worker).net_connections("tcp")
-        return any(each.raddr and each.raddr.port == port for each in connections)
+        sockets = psutil.Process(worker).net_connections("tcp")
+        return any(each.raddr and each.raddr.port == port for each in sockets)
     return False
 
 
@@ -311,7 +312,7 @@ def wait_until(condition):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "sentence"),
+    ("option", "value", "remedy"),
     [
         ("save", "3600 1", "redis-cli CONFIG SET save ''"),
         ("appendonly", "yes", "redis-cli CONFIG SET appendonly no"),
@@ -319,48 +320,42 @@ def wait_until(condition):
     ],
 )
 def test_a_store_that_would_break_a_promise_aborts_startup(
-    begin, store, tmp_path, option, value, sentence
+    begin, store, tmp_path, option, value, remedy
 ):
     store.stop()
     store.options = ("--dir", str(tmp_path), f"--{option}", value)
     store.start()
-    server = begin()
-    assert server.wait_until_ended() > 0
-    assert sentence in server.output
-    assert "Traceback" not in server.output
+    assert_startup_fails(begin(), remedy)
 
 
-def test_a_store_that_forbids_config_is_accepted_only_if_unchecked(begin, store):
+def test_a_store_that_forbids_config_aborts_startup_unless_a_setting_accepts_it(begin, store):
     store.client.acl_setuser(
         "default", enabled=True, nopass=True, commands=["+@all", "-config"], keys=["*"]
     )
-    server = begin()
-    assert server.wait_until_ended() > 0
-    assert "say so with REDIS_UNCHECKED=1" in server.output
+    assert_startup_fails(begin(), "say so with REDIS_UNCHECKED=1")
     server = begin(REDIS_UNCHECKED="1").wait_until_ready()
     assert server.post(report(1)).status == 201
 
 
-def test_a_store_without_a_secret_aborts_startup(start, store):
-    server = start(REDIS_URL=store.url)
-    assert server.wait_until_ended() == 1
-    assert "Set SECRET_KEY" in server.output
+def test_a_store_without_a_secret_key_aborts_startup(start, store):
+    assert_startup_fails(start(REDIS_URL=store.url), "Set SECRET_KEY")
+
+
+def assert_startup_fails(server, message):
+    assert server.wait_until_ended() > 0
+    assert message in server.output
     assert "Traceback" not in server.output
 
 
-# Ways to reach it
+# Ways to reach a store
 
 
 def test_a_store_is_reached_with_a_password_and_through_a_socket(start, store_with, tmp_path):
-    where = tmp_path / "store.sock"
-    locked = store_with("--unixsocket", where, "--unixsocketperm", 700)
+    path = tmp_path / "store.sock"
+    locked = store_with("--unixsocket", path, "--unixsocketperm", 700)
     locked.client.config_set("requirepass", "hunter2")
-    for url in (f"unix://:hunter2@{where}?db=1", f"redis://:hunter2@127.0.0.1:{locked.port}/1"):
-        server = start(REDIS_URL=url, SECRET_KEY=SECRET).wait_until_ready()
-        assert server.post(report(1)).status == 201
-        assert server.stats()["instances"] == 1
-        assert "hunter2" not in server.output
-        server.stop()
+    for url in (f"unix://:hunter2@{path}?db=1", f"redis://:hunter2@127.0.0.1:{locked.port}/1"):
+        assert_counts(start(REDIS_URL=url, SECRET_KEY=SECRET))
     server = start(REDIS_URL=locked.url, SECRET_KEY=SECRET).wait_for("Booting worker")
     server.answers("/healthz")
     assert server.post(report(1)).status == 503
@@ -369,23 +364,26 @@ def test_a_store_is_reached_with_a_password_and_through_a_socket(start, store_wi
 
 def test_a_store_is_reached_by_tls_only_if_its_certificate_is_trusted(start, store_with, tmp_path):
     authority, certificate = tmp_path / "authority.pem", tmp_path / "certificate.pem"
-    made = trustme.CA()
-    made.cert_pem.write_to_path(authority)
-    made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+    issuer = trustme.CA()
+    issuer.cert_pem.write_to_path(authority)
+    issuer.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
     port = free_port()
     options = ("--tls-port", port, "--tls-auth-clients", "no", "--tls-ca-cert-file", authority)
     files = ("--tls-cert-file", certificate, "--tls-key-file", certificate)
     locked = store_with(*options, *files)
     url = f"rediss://127.0.0.1:{port}/0"
-    for trusting in (
-        {"REDIS_URL": f"{url}?ssl_ca_certs={authority}"},
-        {"REDIS_URL": url, "SSL_CERT_FILE": str(authority)},
-    ):
-        server = start(SECRET_KEY=SECRET, **trusting).wait_until_ready()
-        assert server.post(report(1)).status == 201
-        assert server.stats()["instances"] == 1
-        server.stop()
+    assert_counts(start(REDIS_URL=f"{url}?ssl_ca_certs={authority}", SECRET_KEY=SECRET))
+    assert_counts(start(REDIS_URL=url, SSL_CERT_FILE=str(authority), SECRET_KEY=SECRET))
     server = start(REDIS_URL=url, SECRET_KEY=SECRET).wait_for("Booting worker")
     server.answers("/healthz")
     assert_takes_no_reports(server)
     assert locked.client.dbsize() > 0  # what the others reported
+
+
+def assert_counts(server):
+    """A server counts one report, does not print the password, and is stopped."""
+    server.wait_until_ready()
+    assert server.post(report(1)).status == 201
+    assert server.stats()["instances"] == 1
+    assert "hunter2" not in server.output
+    server.stop()

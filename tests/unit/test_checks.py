@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
-from collector.cache.connection import store_client
+from collector.cache.connection import client
 from tests.servers import free_port
 
 
@@ -83,7 +83,7 @@ def use_store(settings):
     """Put the reports in a store, with a client that knows nothing about the store yet."""
 
     def use(url, **options):
-        store_client.cache_clear()
+        client.cache_clear()
         options = django_settings.CACHES["records"]["OPTIONS"] | options
         backend = "collector.cache.redis.RedisCache"
         settings.CACHES = entry(BACKEND=backend, LOCATION=url, OPTIONS=options)["CACHES"]
