@@ -1,51 +1,43 @@
-"""The arguments that describe a made-up fleet, which both commands have."""
+"""The arguments of the commands that describe a fleet."""
 
-from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from simulation.fleet import Fleet
 
 
 def add_fleet_arguments(parser: CommandParser, instances: int, days: int) -> None:
-    """Add the arguments of a fleet, with these defaults."""
+    """Add the arguments that `fleet_from` reads, with the defaults for instances and days."""
     parser.add_argument(
+        "--instances",
         "--installations",
         dest="instances",
-        type=whole_number(0),
+        type=int,
         default=instances,
-        help="number of instances after the last day (default: %(default)s)",
+        help="number of instances on the last day (default: %(default)s)",
     )
     parser.add_argument(
-        "--days",
-        type=whole_number(1),
-        default=days,
-        help="number of days on which they report (default: %(default)s)",
+        "--days", type=int, default=days, help="number of days to play (default: %(default)s)"
     )
     parser.add_argument(
         "--releases",
-        type=whole_number(1),
+        type=int,
         default=14,
-        help="number of releases that are published by the last day (default: %(default)s)",
+        help="number of releases, some of them published before the first day "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="the same seed makes up the same fleet (default: 0)"
+        "--seed",
+        type=int,
+        default=0,
+        help="the same seed makes the same fleet (default: %(default)s)",
     )
 
 
 def fleet_from(options: dict[str, Any]) -> Fleet:
-    """Return the fleet that the arguments describe."""
-    return Fleet(options["instances"], options["days"], options["releases"], options["seed"])
-
-
-class whole_number:  # noqa: N801  argparse shows the name of the type in its errors
-    """Converts an argument to a whole number that is not below a minimum."""
-
-    def __init__(self, minimum: int) -> None:
-        self.minimum = minimum
-
-    def __call__(self, text: str) -> int:
-        if not text.isdecimal() or int(text) < self.minimum:
-            raise ArgumentTypeError(f"{text!r} is not a whole number of at least {self.minimum}")
-        return int(text)
+    """Return the fleet that the arguments describe. Raises CommandError if they are invalid."""
+    try:
+        return Fleet(options["instances"], options["days"], options["releases"], options["seed"])
+    except ValueError as error:
+        raise CommandError(str(error)) from None

@@ -1,33 +1,15 @@
-"""What `manage.py demo` serves: the real application, with a made-up past in its memory."""
+"""The WSGI module that `manage.py demo` serves: the server with a made-up past in its memory."""
 
 import json
 import os
-import time
-from unittest import mock
 
-from collector.cache import records
-from collector.conf import DAY
-from simulation.arguments import fleet_from
 from simulation.fleet import Fleet
+from simulation.playback import play
+from tracking_site.wsgi import application
 
-OPTIONS = "HEADCOUNT_DEMONSTRATION"  # the environment variable with the options, as JSON
+__all__ = ["application"]
 
-
-def play(fleet: Fleet, days: int) -> None:
-    """Clear the cache, and let a fleet report on each of the days, the last of which is today."""
-    today = time.time()
-    for day in range(days):
-        # The worker has not begun to serve, so nothing else reads its clock.
-        with mock.patch("time.time", return_value=today - (days - 1 - day) * DAY):
-            if not day:
-                records().clear()
-            for id_, version in (*fleet.reports(day), *fleet.ci(day)):
-                records().put(id_, version)
-            records().delete_many(list(fleet.opt_outs(day)))
-
-
-if OPTIONS in os.environ:
-    from tracking_site.wsgi import application as application
-
-    options = json.loads(os.environ[OPTIONS])
-    play(fleet_from(options), options["days"])
+fleet = Fleet(**json.loads(os.environ["DEMO_FLEET"]))
+play(fleet)
+print(f"Made up {fleet.size:,} instances over {fleet.days} days.")
+print(f"Open http://127.0.0.1:{os.environ['PORT']}/dashboard. Ctrl-C ends it.", flush=True)

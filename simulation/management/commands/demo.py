@@ -1,50 +1,73 @@
-"""Serve a demonstration: the dashboard of a made-up fleet."""
+"""Serves the dashboard of a made-up fleet."""
 
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from collector.conf import conf
-from simulation.arguments import add_fleet_arguments
-from simulation.demonstration import OPTIONS
+from simulation.arguments import add_fleet_arguments, fleet_from
+from simulation.fleet import ARCHITECTURES, IMAGES
 
-# What would let the demonstration change real reports, or would need more than one process.
-REMOVED = ("REDIS_URL", "REDIS_UNCHECKED", "SECRET_KEY", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS")
+ROOT = Path(__file__).parents[3]
+# What the environment may say about the real server, and must not say about the demonstration.
+NOT_INHERITED = {
+    "GUNICORN_CMD_ARGS",
+    "PATH_PREFIX",
+    "PUBLIC_URL",
+    "REDIS_UNCHECKED",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "WEB_CONCURRENCY",
+}
 
 
 class Command(BaseCommand):
-    """Replaces itself by the real server, which makes up a past in its own memory first."""
+    """Replaces this process with gunicorn, which plays the days of a fleet and then serves."""
 
     help = (
-        "Serve the dashboard of a made-up fleet and its past on this machine. The reports are in "
-        "the memory of the server: a store that REDIS_URL names is never used."
+        "Serve the dashboard of a made-up fleet and its past, on this machine only. The "
+        "reports are in memory; the demonstration never uses a store."
     )
-    requires_system_checks: list[str] = []  # the server runs them, without the store
+    # The checks ask the store, which is none of the demonstration's business.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="TCP port to serve at (default: %(default)s)"
+        )
         add_fleet_arguments(parser, instances=3000, days=90)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["instances"] > conf.max_instances:
-            raise CommandError(f"The server keeps {conf.max_instances} instances at most.")
-        port = str(options["port"])
-        self.stdout.write(
-            f"Making up {options['instances']:,} instances and {options['days']} days."
+        fleet = fleet_from(options)
+        # Instances that are gone still count for a while, which takes less than as much again.
+        if fleet.size > conf.max_instances // 2:
+            raise CommandError(
+                f"The server has room for {conf.max_instances // 2} made-up instances; ask for "
+                "fewer, or raise MAX_INSTANCES."
+            )
+        most_releases = conf.max_values // (len(IMAGES) * len(ARCHITECTURES)) - 1
+        if options["releases"] > most_releases:
+            raise CommandError(f"The server has room for {most_releases} releases; ask for fewer.")
+        environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        environ |= {
+            "DJANGO_SETTINGS_MODULE": "tracking_site.settings",
+            "PORT": str(options["port"]),
+            "DEMO_FLEET": json.dumps(
+                {
+                    "size": fleet.size,
+                    "days": fleet.days,
+                    "releases": options["releases"],
+                    "seed": fleet.seed,
+                }
+            ),
+        }
+        gunicorn = (sys.executable, "-m", "gunicorn", "simulation.demonstration")
+        os.chdir(ROOT)  # where gunicorn finds its configuration and the modules
+        os.execve(  # noqa: S606  the program is this interpreter, and no shell is involved
+            sys.executable, (*gunicorn, "--bind", f"127.0.0.1:{options['port']}"), environ
         )
-        self.stdout.write(f"Look at http://127.0.0.1:{port}/dashboard")
-        self.stdout.flush()
-        command = [sys.executable, "-m", "gunicorn", "simulation.demonstration"]
-        os.execve(  # noqa: S606  no shell is wanted
-            sys.executable, [*command, "--bind", f"127.0.0.1:{port}"], environment(options)
-        )
-
-
-def environment(options: dict[str, Any]) -> dict[str, str]:
-    """Return the environment of the server: this one's, without what leads to real reports."""
-    kept = {name: value for name, value in os.environ.items() if name not in REMOVED}
-    fleet = {name: options[name] for name in ("instances", "days", "releases", "seed")}
-    return {**kept, "PORT": str(options["port"]), OPTIONS: json.dumps(fleet)}

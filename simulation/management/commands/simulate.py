@@ -1,16 +1,16 @@
-"""Let a made-up fleet report to a running server."""
+"""Lets a made-up fleet report to a running server."""
 
 import http.client
 import ipaddress
 import json
 import socket
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -22,26 +22,26 @@ SHA = "0000000"
 
 
 class Sender:
-    """Sends requests to one server from several threads, each on a connection of its own."""
+    """Sends requests to one server over several connections, and counts the statuses."""
 
-    def __init__(self, url: str, threads: int) -> None:
-        self.url = urlsplit(url)
-        self.outcomes: Counter[str] = Counter()
-        self.pool = ThreadPoolExecutor(threads)
+    def __init__(self, url: SplitResult, connections: int) -> None:
+        self.url = url
+        self.statuses: Counter[str] = Counter()
+        self.pool = ThreadPoolExecutor(connections)
         self.thread = threading.local()
         self.connections: list[http.client.HTTPConnection] = []
 
     def close(self) -> None:
-        """Wait for the last answers, and close the connections."""
+        """Wait for the last answers and close the connections."""
         self.pool.shutdown()
         for connection in self.connections:
             connection.close()
 
     def send(self, path: str, bodies: Iterable[dict[str, Any]]) -> Iterator[str]:
-        """Send each body, and yield the status of each answer, or "failed" without one."""
-        for outcome in self.pool.map(lambda body: self._send(path, body), bodies):
-            self.outcomes[outcome] += 1
-            yield outcome
+        """Send each body, and yield the status of each answer, or "failed" if there is none."""
+        for status in self.pool.map(lambda body: self._send(path, body), bodies):
+            self.statuses[status] += 1
+            yield status
 
     def _send(self, path: str, body: dict[str, Any]) -> str:
         connection = self._connection()
@@ -56,6 +56,7 @@ class Sender:
             return "failed"
 
     def _connection(self) -> http.client.HTTPConnection:
+        """Return the connection of this thread."""
         if not hasattr(self.thread, "connection"):
             secure = self.url.scheme == "https"
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -69,8 +70,8 @@ class Command(BaseCommand):
     """Plays the days of a fleet, one after the other, as fast as the server answers."""
 
     help = (
-        "Let a made-up fleet report to a running server. Instances are installed, upgraded, "
-        "reinstalled and tested, and some opt out. The server counts all reports as today's."
+        "Let a made-up fleet report to a running server. The fleet grows and upgrades, and "
+        "instances opt out or are installed anew. The server counts all reports as today's."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -82,7 +83,10 @@ class Command(BaseCommand):
         )
         add_fleet_arguments(parser, instances=1000, days=30)
         parser.add_argument(
-            "--at-once", type=int, default=16, help="number of connections (default: %(default)s)"
+            "--at-once",
+            type=int,
+            default=16,
+            help="number of connections (default: %(default)s)",
         )
         parser.add_argument(
             "--anywhere", action="store_true", help="allow a server on another machine"
@@ -92,43 +96,55 @@ class Command(BaseCommand):
         try:
             from tqdm import tqdm
         except ImportError:
-            raise CommandError("This command needs tqdm: run `pip install tqdm`.") from None
+            raise CommandError("This command needs tqdm: pip install tqdm") from None
+        fleet = fleet_from(options)
+        url = parse_url(options["url"])
         if not options["anywhere"]:
-            refuse_other_machines(options["url"])
-        fleet, days = fleet_from(options), range(options["days"])
-        sender = Sender(options["url"], options["at_once"])
-        bar = tqdm(unit=" reports", total=total(fleet, days), file=self.stderr)
+            require_this_machine(url)
+        if options["at_once"] < 1:
+            raise CommandError("--at-once must be 1 or more.")
+        sender = Sender(url, options["at_once"])
+        bar = tqdm(unit=" reports", total=number_of_reports(fleet), file=self.stderr)
         with closing(sender), bar:
-            for day in days:
-                reports = (report(*each) for each in (*fleet.reports(day), *fleet.ci(day)))
-                for outcome in sender.send("/", reports):
+            for day in range(fleet.days):
+                reports = (
+                    {"id": name, "version": {**version, "sha": SHA}}
+                    for name, version in (*fleet.reports(day), *fleet.ci(day))
+                )
+                for status in sender.send("/", reports):
                     bar.update()
-                    if outcome != "201":
-                        bar.set_postfix(sender.outcomes)
-                erased = sender.send("/forget", ({"id": id_} for id_ in fleet.opt_outs(day)))
-                deque(erased, maxlen=0)
-        counts = (f"{status}: {count:,}" for status, count in sorted(sender.outcomes.items()))
-        self.stdout.write(f"answers {', '.join(counts)}")
+                    if status != "201":
+                        bar.set_postfix(sender.statuses)
+                for _ in sender.send("/forget", ({"id": name} for name in fleet.opt_outs(day))):
+                    pass  # `send` is a generator: it sends while someone iterates over it
+        answers = ", ".join(f"{status}: {n:,}" for status, n in sorted(sender.statuses.items()))
+        self.stdout.write(f"answers {answers}")
 
 
-def total(fleet: Fleet, days: Iterable[int]) -> int:
-    """Return how many reports a fleet sends on these days."""
-    return sum(1 for day in days for _ in (*fleet.reports(day), *fleet.ci(day)))
+def number_of_reports(fleet: Fleet) -> int:
+    """Return how many reports a fleet sends."""
+    return sum(1 for day in range(fleet.days) for _ in (*fleet.reports(day), *fleet.ci(day)))
 
 
-def refuse_other_machines(url: str) -> None:
-    """Raise CommandError unless every address of the server is on this machine."""
-    host = urlsplit(url).hostname
-    if not host:
-        raise CommandError(f"{url!r} is not a URL; write one like http://127.0.0.1:8000.")
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a server's URL. Raises CommandError if the URL is invalid."""
     try:
-        found = socket.getaddrinfo(host, None)
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise CommandError(f"{url!r} is not a valid URL; write one like http://127.0.0.1:8000.")
+    return parts
+
+
+def require_this_machine(url: SplitResult) -> None:
+    """Raise CommandError unless every address of the host is one of this machine."""
+    try:
+        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise CommandError(f"{host} is not found.") from error
+        raise CommandError(f"{url.hostname} cannot be resolved.") from error
     if not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
-        raise CommandError(f"{host} is another machine; if it is yours, add --anywhere.")
-
-
-def report(id_: str, version: dict[str, str | None]) -> dict[str, Any]:
-    """Return the body of a report."""
-    return {"id": id_, "version": {**version, "sha": SHA}}
+        raise CommandError(
+            f"{url.hostname} is another machine; if the server is yours, add --anywhere."
+        )
