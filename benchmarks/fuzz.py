@@ -1,13 +1,17 @@
-"""A hundred thousand bodies and ten thousand raw requests, from corpora that grow.
+"""Send a hundred thousand report bodies and ten thousand raw requests to Headcount.
 
-Inputs are changed from those that caused a new kind of answer; a kind is the status, the error and
-its field. They are sent one after another, so that it is known what must be counted. One raw
-request in ten does not wait for an answer. Goals: no 5xx, except the 501 that RFC 9112 requires for
-an unknown transfer coding; every answer is HTTP; no printed line quotes a request or reports a
-failure in the server; memory stays as it was after the first tenth; the statistics are right; a
-valid report is accepted afterwards.
+The fuzzer creates each input by changing an earlier one from a corpus. It adds an input to the
+corpus when the response is of a new kind, that is, a new combination of status, error message and
+field. It sends inputs one at a time, so that it knows which reports must be counted. For one raw
+request in ten, it does not wait for the response. The goals are:
 
-A plain Django application gets the same; it is not judged.
+- Every response is valid HTTP, and none is a 5xx, except the 501 that RFC 9112 requires for an
+  unknown transfer coding.
+- No log line quotes a request or reports a failure of the server.
+- Memory does not grow after the first tenth of the inputs.
+- The statistics are right, and the server accepts a valid report at the end.
+
+A plain Django application receives the same inputs for comparison; the goals do not apply to it.
 """
 
 import json

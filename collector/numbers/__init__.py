@@ -1,1 +1,1 @@
-"""From a tally to numbers."""
+"""Computes the statistics from a tally."""

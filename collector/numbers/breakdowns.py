@@ -13,7 +13,7 @@ from collector.conf import MAX_LISTED, MAX_NAMES
 from collector.numbers.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
 from collector.numbers.folding import NO_RELEASE, order
 
-PERCENT = 95  # of the instances on a release run at least the release that is named
+PERCENT = 95  # of the instances on listed releases run the named release or a newer one
 
 # The types of JSON answers. The table of fields decides their members, which mypy cannot know.
 Count = Annotated[int, Meta(ge=0)]

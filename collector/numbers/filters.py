@@ -31,9 +31,9 @@ NO_FILTERS: Filters = ()
 def parse(query: Mapping[str, Sequence[str]]) -> Filters:
     r"""Return the filters of a query: the values given for each dimension.
 
-    A final `*` makes a value a prefix, and `\*` stands for a literal `*` there. Raises Refusal if
-    there are more than MAX_FILTERS values of one dimension, or if no name can be like one of them.
-    Other parameters are ignored.
+    A final `*` makes a value a prefix, and `\*` stands for a literal `*` there. Other
+    parameters are ignored. Raise Refusal if one dimension has more than MAX_FILTERS values, or if a
+    value is too long or is not printable ASCII.
     """
     return tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
 
@@ -77,17 +77,17 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
 
 
 def _split(value: str) -> tuple[str, str]:
-    """Return what stands before a final `*`, and apart from it the backslashes at its end."""
+    """Split a value that ends in `*` into its text and the backslashes before the star."""
     text = value[:-1].rstrip("\\")
     return text, value[len(text) : -1]
 
 
 def select(tally: Tally, filters: Filters, rules: Rules) -> set[bytes]:
-    """Return the names of the values in a tally that the filters match.
+    """Return the keys of the values in a tally that match all filters.
 
-    If there is a minimum group, the matches are grouped by the names that are filtered, and the
-    groups below the minimum are left out, as hidden names are: otherwise a filter would reveal what
-    may not be listed.
+    Instances that have the same names in the filtered dimensions form a group. Groups below the
+    minimum and hidden names are left out, because a filter must not reveal a name that may not be
+    listed.
     """
     matches = [
         (name, tuple(one.dimension.name_of(version) for one in filters))

@@ -2,8 +2,8 @@
 
 - The release of a version is the version without its leading `v` and its build suffix: `v0.89.0`,
   `0.89` and `0.89.0-alpine` are 0.89.0. A pre-release is a release of its own. A development build
-  (`0.92.0-dev`, `0.92.0-SNAPSHOT`, `0.92.0.dev5`) is no release, and neither is a version without a
-  number with a dot in front (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`).
+  (`0.92.0-dev`, `0.92.0-SNAPSHOT`, `0.92.0.dev5`) is no release, and neither is a version that does
+  not begin with a dotted number (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`).
 - The repository of an image is the image without the host of its registry: `ghcr.io/a/b` and `a/b`
   are a/b.
 - The family of an architecture is its kind of processor, one of FAMILIES or "other".

@@ -1,4 +1,4 @@
-"""Remembers what was made of a snapshot or of a history, for as long as that exists."""
+"""Caches results that are computed from a snapshot or from a history, for as long as it exists."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -10,10 +10,10 @@ _results: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
 def once(source: object, key: Hashable, make: Callable[[], T]) -> T:
-    """Return what `make` returns for this source and key; call it only the first time.
+    """Return what `make` returns for this source and key, and call `make` only the first time.
 
-    The source is compared by identity, and its results go when it does. A result must not refer to
-    its source.
+    Sources are compared by identity. The results are discarded when the source is
+    garbage-collected, so a result must not refer to its source.
     """
     results = _results.setdefault(source, {})
     if key in results:

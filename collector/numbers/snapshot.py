@@ -47,7 +47,7 @@ _lock = threading.Lock()
 
 
 def current() -> Snapshot:
-    """Return a snapshot of this moment: the last one, if it is still true."""
+    """Return the latest snapshot if it is still up to date; otherwise, take a new one."""
     global _latest  # noqa: PLW0603  the one memory of the last snapshot
     cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)
     with _lock:
@@ -63,9 +63,10 @@ def of_cache(cache: TallyCache, now: float, rules: Rules) -> Snapshot:
 
 
 def drop_stale() -> None:
-    """Drop the last snapshot, with all that was made of it, if it is not true any more.
+    """Drop the latest snapshot, and all results computed from it, if it is out of date.
 
-    The next question would replace it; this is for a server that nobody asks.
+    A request for statistics would replace it. Housekeeping calls this function, so that outdated
+    data is freed even if no requests arrive.
     """
     global _latest  # noqa: PLW0603  as in `current`
     cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)

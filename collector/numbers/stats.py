@@ -33,7 +33,10 @@ Numbers = struct(
         ("established", described(Count, "Instances that have reported on at least two days.")),
         ("folded", Folded),
         ("since", described(Moment, "When counting began.")),
-        ("warming_up", described(bool, "Whether counting began less than a whole UTC day ago.")),
+        (
+            "warming_up",
+            described(bool, "True until one whole UTC day has passed since counting began."),
+        ),
         ("window_days", described(Count, "Days for which a report counts after the day it came.")),
         (
             "last_reported",

@@ -13,7 +13,7 @@ from collector.numbers.dimensions import RAW
 from collector.numbers.history import ClosedDays, Day
 from collector.numbers.memo import once
 
-LARGEST = 6  # releases of which the adoption has a part each
+LARGEST = 6  # releases that an Adoption shows separately
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ def adoption(closed: ClosedDays, days: Sequence[Any], today: Mapping[str, int]) 
 def _largest(
     closed: ClosedDays, days: Sequence[Any], by_day: Sequence[Mapping[str, int]]
 ) -> list[str]:
-    """Return the largest releases in order: half of them the largest today, the rest on any day."""
+    """Return at most LARGEST releases, in order of release.
+
+    The first half are those with the largest share today. The rest are those with the largest share
+    on any one day.
+    """
     (*past, today) = zip(days, by_day, strict=True)
     now = _largest_shares([today])
     before = once(closed, "largest shares", lambda: _largest_shares(past))
@@ -69,7 +73,7 @@ def _largest(
 
 
 def _largest_shares(days: Iterable[tuple[Any, Mapping[str, int]]]) -> dict[str, float]:
-    """Return the largest share of a day's instances that each release has had."""
+    """Return, for each release, its largest share of the instances on any one day."""
     best: dict[str, float] = {}
     for day, counts in days:
         for name, count in counts.items():

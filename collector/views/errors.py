@@ -1,4 +1,4 @@
-"""The error views of Django: for a path that does not exist, a malformed request, and a failure."""
+"""Views for Django's 404, 400 and 500 error handlers."""
 
 from typing import Any
 

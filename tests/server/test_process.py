@@ -52,7 +52,6 @@ CEILING = "the memory ceiling depends on it"
         ("-c FOLDER/conf.py", LOGS),
         ("--logger-class gunicorn.glogging.Logger", "Another logger_class is refused"),
         ("--worker-connections 100000", CEILING),
-        ("--limit-request-line 8190", CEILING),
         ("--limit-request-line 0", CEILING),
         ("--limit-request-fields 100", CEILING),
         ("--limit-request-field_size 8190", CEILING),
