@@ -1,16 +1,17 @@
--- One operation on a cache; redis.py says which keys there are. The server runs a script as a whole and
--- no other command in between. Without memory, it refuses the first write of a script if that needs
--- some, and no later one: a script that was refused has changed nothing.
+-- One operation on a cache; redis.py says which keys there are. The server runs a script as a whole
+-- and no other command in between. Without memory, it refuses the first write of a script if that
+-- needs some, and no later one: a script that was refused has changed nothing.
 --
 -- KEYS[1] is the prefix of every key. ARGV has the name of the operation, the time, GRANULARITY,
--- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf" means
--- never.
+-- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf"
+-- means never.
 local call, floor = redis.call, math.floor
 local prefix, now = KEYS[1], tonumber(ARGV[2])
 local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
 local META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
 local IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
--- The clocks of several hosts differ a little: one that is this far behind does not reopen a period.
+-- The clocks of several hosts differ a little: one that is this far behind does not reopen a
+-- period.
 local SLACK = 60
 local live -- the expiries of the live keys, the earliest first
 
@@ -39,8 +40,8 @@ local function each_pair(flat)
   end
 end
 
--- The keys that several expiries share outlive the last record by the length of the history, because
--- the next operation, whenever it comes, makes a closing tally of them.
+-- The keys that several expiries share outlive the last record by the length of the history,
+-- because the next operation, whenever it comes, makes a closing tally of them.
 local function keep_until(moment)
   local last = math.max(moment, number(call('HGET', META, 'last') or '0'))
   if last <= now then return end -- everything has expired, and what is set next calls this again
@@ -139,8 +140,8 @@ local function close(start)
   call('ZADD', CLOSED, start, text(start))
 end
 
--- The clock went back: no period is over that is not over yet, and no key lives longer than if it were
--- set now.
+-- The clock went back: no period is over that is not over yet, and no key lives longer than if it
+-- were set now.
 local function go_back(today)
   forget_history(today, '+inf')
   local latest = today + tonumber(call('HGET', META, 'longest') or 0)
@@ -240,8 +241,8 @@ end
 
 local run = {}
 
--- Return 1 if the key was set, also with an expiry in the past, which deletes it; 0 if it was not; or
--- the name of the refusal.
+-- Return 1 if the key was set, also with an expiry in the past, which deletes it; 0 if it was not;
+-- or the name of the refusal.
 function run.put(how, digest, expiry, value, max_entries, max_values)
   local old_expiry, old_code = find(digest)
   if how == 'add' and old_code or how == 'touch' and not old_code then return 0 end
@@ -282,8 +283,8 @@ function run.delete(digest)
   return 1
 end
 
--- Return the number of the last change, then the values and the tally of each expiry, or false instead
--- of those that have not changed since the change with the number `known`.
+-- Return the number of the last change, then the values and the tally of each expiry, or false
+-- instead of those that have not changed since the change with the number `known`.
 function run.tally(known)
   known = tonumber(known)
   local cohorts = {}
@@ -299,7 +300,8 @@ function run.changes() return changes() end
 
 function run.since() return call('HGET', META, 'since') end
 
--- Return the number of the last change of the history, and the periods; false if `known` is that number.
+-- Return the number of the last change of the history, and the periods; false if `known` is that
+-- number.
 function run.history(known)
   local turned, closed = call('HGET', META, 'turned'), {}
   if turned == known then return {turned, false} end

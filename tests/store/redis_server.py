@@ -1,4 +1,4 @@
-"""A real server of the tests' own, on a free port, that writes nothing to disk."""
+"""A real redis-server for tests, on a free port, that writes nothing to disk."""
 
 import shutil
 import signal
@@ -13,11 +13,11 @@ from tests.servers import START_TIMEOUT, free_port, needs
 
 
 class RedisServer:
-    """A redis-server with options; `client` speaks to it."""
+    """A redis-server with options, and a `client` of it."""
 
-    def __init__(self, *options, port=None):
+    def __init__(self, *options):
         needs("redis-server", "redis-server")
-        self.port = port or free_port()
+        self.port = free_port()
         self.options = options
         self.client = Redis(port=self.port)
         self.start()
@@ -27,16 +27,15 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self):
-        """Start it, empty."""
+        """Start the server, empty, and wait until it answers."""
         memory_only = ("--save", "", "--appendonly", "no", "--dir", "/")
-        where = ("--bind", "127.0.0.1", "--port", str(self.port))
-        command = [shutil.which("redis-server"), *where, *memory_only, *self.options]
+        address = ("--bind", "127.0.0.1", "--port", str(self.port))
+        command = [shutil.which("redis-server"), *address, *memory_only, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path("/"))
         until = time.monotonic() + START_TIMEOUT
         while not self._answers():
             assert time.monotonic() < until
-            time.sleep(0.01)  # between two tries, while it starts
-        return self
+            time.sleep(0.01)  # between two tries
 
     def _answers(self):
         try:

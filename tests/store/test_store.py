@@ -249,7 +249,7 @@ def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_
     store.client.config_set("save", "3600 1")
     assert refused(server, "GET", "/readyz")
     assert server.post(report(1)).status == 503
-    assert "redis-cli CONFIG SET save ''" in server.output
+    server.wait_for("redis-cli CONFIG SET save ''")
     store.client.config_set("save", "")
     assert_back(server)
 
