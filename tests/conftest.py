@@ -51,6 +51,18 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
+def set_cache_options(settings: Any) -> Callable[..., None]:
+    """Put the reports into another cache, which has further OPTIONS."""
+
+    def change(**options: Any) -> None:
+        entry = settings.CACHES["records"]
+        options = entry["OPTIONS"] | options
+        settings.CACHES = {"records": entry | {"LOCATION": f"{options}", "OPTIONS": options}}
+
+    return change
+
+
+@pytest.fixture
 def post(client: Client) -> Callable[..., HttpResponse]:
     """Send a body: bytes unchanged, anything else as JSON."""
 

@@ -21,6 +21,10 @@ GET_PATHS = (
     *("/dashboard", "/docs", "/docs/clients", "/metrics", "/healthz", "/readyz"),
 )
 PATHS = (*GET_PATHS, "/forget")
+CONDITIONAL_PATHS = (
+    *("/stats", "/stats?app=1", "/stats/history", "/stats/history.csv", "/badge.json"),
+    *("/badge.svg", "/dashboard", "/docs", "/openapi.json"),
+)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -49,6 +53,31 @@ def test_head_is_get_without_its_body(client, path):
     changing = {"Content-Length"} if path == "/metrics" else set()
     assert head.items() - get.items() <= {(name, head[name]) for name in changing}
     assert int(get["Content-Length"]) == len(get.content)
+
+
+@pytest.mark.parametrize("path", CONDITIONAL_PATHS)
+@pytest.mark.parametrize("tags", ["{etag}", "W/{etag}", '"other", {etag}', "*"])
+def test_a_body_that_the_client_has_is_not_sent_again(clock, client, path, tags):
+    first = client.get(path)
+    tags = tags.format(etag=first["ETag"])
+    response = client.get(path, headers={"If-None-Match": tags})
+    assert (response.status_code, response.content) == (304, b"")
+    assert first["Cache-Control"] == "no-cache"
+    about_the_body = {(name, first[name]) for name in ("Content-Type", "Content-Length")}
+    assert {*response.items()} == {*first.items()} - about_the_body
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("If-None-Match", '"other"'),
+        ("If-Match", '"other"'),
+        ("If-Unmodified-Since", "Tue, 10 Mar 2026 12:00:00 GMT"),
+        ("If-Modified-Since", "Tue, 10 Mar 2026 12:00:00 GMT"),
+    ],
+)
+def test_a_body_is_sent_whatever_another_condition_says(client, header, value):
+    assert client.get("/stats", headers={header: value}).status_code == 200
 
 
 def test_no_cookie_is_set(client, post):
@@ -101,7 +130,12 @@ def test_an_unknown_path_is_refused_as_json_that_does_not_repeat_it(client, meth
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [(f"/{ID}", 404), ("/stats?" + "app=1&" * 4, 400), ("/forget", 405)]
+    ("path", "status"),
+    [
+        (f"/{ID}", 404),
+        ("/forget", 405),
+        *((f"{path}?{'app=1&' * 4}", 400) for path in ("/stats", "/dashboard")),
+    ],
 )
 def test_a_refusal_is_a_page_for_a_browser(client, path, status):
     response = client.get(path, headers=BROWSER)

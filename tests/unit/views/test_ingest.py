@@ -4,18 +4,11 @@ from unittest.mock import patch
 from uuid import UUID
 
 import pytest
-from django.conf import settings as django_settings
 
 from collector.conf import MAX_BODY
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 REPORT = {"id": ID, "version": {"app": "1", "sha": "", "image": None, "arch": "arm"}}
-
-
-def caches_with(**options):
-    entry = django_settings.CACHES["records"]
-    entry = entry | {"LOCATION": f"{options}", "OPTIONS": entry["OPTIONS"] | options}
-    return django_settings.CACHES | {"records": entry}
 
 
 def test_a_report_is_answered_with_its_receipt(clock, post):
@@ -47,8 +40,10 @@ def test_forget_refuses_what_a_report_would_be_refused_for(post, body):
     assert post(body, "/forget", "text/plain").status_code == 415
 
 
-def test_a_full_server_accepts_only_instances_that_it_knows(clock, settings, report, post, stats):
-    settings.CACHES = caches_with(MAX_ENTRIES=1)
+def test_a_full_server_accepts_only_instances_that_it_knows(
+    clock, set_cache_options, report, post, stats
+):
+    set_cache_options(MAX_ENTRIES=1)
     known = report(app="1")
     refused = post(REPORT)
     assert refused.status_code == 503
@@ -57,8 +52,10 @@ def test_a_full_server_accepts_only_instances_that_it_knows(clock, settings, rep
     assert stats()["versions"] == {"2": 1}
 
 
-def test_a_version_beyond_the_limit_counts_without_its_detail(settings, report, post, stats):
-    settings.CACHES = caches_with(MAX_VALUES=1)
+def test_a_version_beyond_the_limit_counts_without_its_detail(
+    set_cache_options, report, post, stats
+):
+    set_cache_options(MAX_VALUES=1)
     report(app="1")
     response = post(REPORT)
     assert (response.status_code, response.json()["stored"]) == (201, None)

@@ -64,14 +64,6 @@ def test_metrics_have_the_memory_of_the_process(scrape):
     assert scrape()["process_resident_memory_bytes",] > 1e6
 
 
-def test_metrics_do_not_reveal_rare_and_hidden_names(scrape, settings, report):
-    report(app="1.0", image="secret/x")
-    settings.HEADCOUNT_MIN_GROUP = 2
-    settings.HEADCOUNT_HIDE = {"image": "secret"}
-    names = {name for _, *labels in scrape() for name in labels}
-    assert not names & {"1.0.0", "secret/x", "64-bit x86"}
-
-
 def test_metrics_escape_hostile_names(scrape, report):
     report(image='a"b\\c} 1')
     assert scrape()["headcount_repository_instances", 'a"b\\c} 1'] == 1
