@@ -1,1 +1,1 @@
-"""A made-up fleet, to demonstrate and to try a server with."""
+"""A Django app that makes up instances, to demonstrate a server or to try one."""

@@ -1,15 +1,17 @@
-"""A made-up fleet that behaves like a real one; the same in every run for the same seed.
+"""Made-up instances that behave like real ones, for demonstrations, tests and benchmarks.
 
-It grows, releases roll out over it, and installations come and go. It is for demonstrations, load
-and pictures; no report of a real installation goes through here.
+The fleet grows, its instances upgrade to new releases, and some of them leave. The same arguments
+always make the same fleet.
 """
 
 import math
 import random
 import uuid
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+Version = dict[str, str | None]  # the counted fields of a report
 
 IMAGES = {
     "ghcr.io/manyfold3d/manyfold": 55,
@@ -25,102 +27,127 @@ ARCHITECTURES = {
     "armv7l-linux-eabihf": 1,
     "riscv64-linux": 1,
 }
-SHARE_AT_FIRST = 0.6  # of the fleet's final size
-LEAVING = 0.004  # a day, of the final size: installations that go, beside those that stay
-SILENT = 0.03  # of the installations on a day: switched off, or without a network
-LAG = 6  # days between a release and its installation, on average
-PINNED = 0.08  # of the installations that never upgrade
-NIGHTLY = 0.01  # of the installations that run no release
-BEFORE = 60  # days before the first on which the oldest release was published
-OPTING_OUT = 0.5  # of those that go; the others are installed anew, and have another id
-CI = 0.01  # machines made for a test, a day, of the final size: each reports once
+SIZE_AT_FIRST = 0.6  # of the final size
+LEAVING = 0.004  # instances that leave on a day, as a share of the final size
+OPTING_OUT = 0.5  # of the leaving instances; the others are reinstalled, and get a new id
+SILENT = 0.03  # of the instances on a day: they are switched off, or have no network
+LAG = 6  # average number of days between a release and its installation
+PINNED = 0.08  # of the instances, which never upgrade
+NIGHTLY = 0.01  # of the instances, which do not run a release
+FIRST_RELEASE = -60  # the day of the oldest release
+CI = 0.01  # test machines on a day, as a share of the final size; each one reports once
 
 
-@dataclass(frozen=True)
-class Installation:
-    """What is random about one installation, drawn once; days count from the fleet's first."""
+@dataclass
+class Instance:
+    """One instance and its random properties. Days are numbered from the first day of the fleet."""
 
     id: str
     image: str | None
     arch: str
-    born: int
-    gone: float
-    opts_out: bool
     lag: float
     pinned: bool
     nightly: bool
+    born: int
+    gone: float = math.inf
+    opts_out: bool = False
 
 
 class Fleet:
-    """So many installations after so many days, and the releases published meanwhile."""
+    """A fleet that has `size` instances after its last day.
+
+    Raises ValueError if an argument is too small.
+    """
 
     def __init__(self, size: int, days: int = 90, releases: int = 14, seed: int = 0) -> None:
-        source = random.Random(seed)  # noqa: S311  nothing secret is drawn
+        for name, value, least in (
+            ("instances", size, 0),
+            ("days", days, 1),
+            ("releases", releases, 1),
+        ):
+            if value < least:
+                raise ValueError(f"The number of {name} must be at least {least}.")
         self.size = size
+        self.days = days
         self.seed = seed
-        self.published = _releases(releases, days)
-        self.installations = []
-        for _ in range(round(size * LEAVING * days) if days > 1 else 0):
-            leaves = source.randrange(1, days)
-            left = _installation(source, source.randrange(leaves), leaves)
-            self.installations.append(left)
-            if not left.opts_out:
-                self.installations.append(_installation(source, leaves, math.inf))
-        staying = size - sum(each.gone == math.inf for each in self.installations)
-        at_first = max(1, round(staying * SHARE_AT_FIRST))
-        for day in [0] * at_first + [source.randrange(days) for _ in range(staying - at_first)]:
-            self.installations.append(_installation(source, day, math.inf))
+        self.releases = _releases(releases, days)
+        self._release_days = [day for day, _ in self.releases]
+        self.instances: list[Instance] = []
+        self._live(random.Random(seed))  # noqa: S311  nothing here is secret
 
-    def reports(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
-        """The id and the version of each installation that reports on a day."""
-        source = random.Random(self.seed * 1000 + day)  # noqa: S311  as above
-        for each in self.installations:
+    def reports(self, day: int) -> Iterator[tuple[str, Version]]:
+        """Yield the id and the version of each instance that reports on a day."""
+        source = random.Random(f"reports {self.seed} {day}")  # noqa: S311  as above
+        for each in self.instances:
             if each.born <= day < each.gone and source.random() >= SILENT:
                 yield each.id, self.version(each, day)
 
     def opt_outs(self, day: int) -> Iterator[str]:
-        """The ids of the installations that opt out on a day, and ask to be forgotten."""
-        return (each.id for each in self.installations if each.gone == day and each.opts_out)
+        """Yield the id of each instance that opts out on a day."""
+        return (each.id for each in self.instances if each.gone == day and each.opts_out)
 
-    def ci(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
-        """The reports of machines that are made for a test on a day and thrown away."""
-        source = random.Random(f"{self.seed} {day}")  # noqa: S311  as above
-        newest = [name for at, name in self.published if at <= day][-1]
+    def ci(self, day: int) -> Iterator[tuple[str, Version]]:
+        """Yield the reports of test machines, which exist only on this day."""
+        source = random.Random(f"ci {self.seed} {day}")  # noqa: S311  as above
         for _ in range(round(self.size * CI)):
-            yield _id(source), {"app": newest, "image": None, "arch": "x86_64-linux"}
+            yield _id(source), {"app": self._release(day), "image": None, "arch": "x86_64-linux"}
 
-    def version(self, each: Installation, day: int) -> dict[str, str | None]:
-        """What an installation runs on a day."""
-        looked = each.born if each.pinned else day - each.lag
-        published = [name for at, name in self.published if at <= looked]
-        app = "nightly" if each.nightly else published[-1] if published else self.published[0][1]
-        return {"app": app, "image": each.image, "arch": each.arch}
+    def version(self, instance: Instance, day: int) -> Version:
+        """Return what an instance runs on a day."""
+        upgraded = instance.born if instance.pinned else day - instance.lag
+        app = "nightly" if instance.nightly else self._release(upgraded)
+        return {"app": app, "image": instance.image, "arch": instance.arch}
+
+    def _release(self, day: float) -> str:
+        """Return the latest release on a day, or the oldest release before there was one."""
+        return self.releases[max(bisect_right(self._release_days, day) - 1, 0)][1]
+
+    def _live(self, source: random.Random) -> None:
+        """Let instances come and go, so that the size grows every day by the same number."""
+        present: list[Instance] = []
+        for day in range(self.days):
+            leaving = _rounded_step(self.size * LEAVING, day)
+            for _ in range(min(leaving, len(present))):
+                position = source.randrange(len(present))
+                present[position], present[-1] = present[-1], present[position]
+                instance = present.pop()
+                instance.gone = day
+                instance.opts_out = source.random() < OPTING_OUT
+            # Reinstalled and new instances together make up for those that left.
+            progress = day / (self.days - 1) if self.days > 1 else 1
+            target = round(self.size * (SIZE_AT_FIRST + (1 - SIZE_AT_FIRST) * progress))
+            born = [_instance(source, day) for _ in range(target - len(present))]
+            present += born
+            self.instances += born
+
+
+def _rounded_step(rate: float, day: int) -> int:
+    """Return how many events happen on a day, at a rate that may be less than one a day."""
+    return round(rate * day) - round(rate * (day - 1)) if day else 0
 
 
 def _releases(count: int, days: int) -> list[tuple[float, str]]:
-    """Releases at even distances, every third a correction of the one before."""
-    every = (days + BEFORE) / count
-    names, minor, patch = [], 80, 0
+    """Return releases and their days, at equal distances. Every third one is a patch release."""
+    distance = (days - FIRST_RELEASE) / count
+    releases, minor = [], 80
     for number in range(count):
         patch = 1 if number % 3 == 1 else 0
         minor += not patch
-        names.append((number * every - BEFORE, f"0.{minor}.{patch}"))
-    return names
+        releases.append((FIRST_RELEASE + number * distance, f"0.{minor}.{patch}"))
+    return releases
 
 
-def _installation(source: Any, born: int, gone: float) -> Installation:
-    return Installation(
+def _instance(source: random.Random, day: int) -> Instance:
+    return Instance(
         id=_id(source),
-        image=source.choices(list(IMAGES), IMAGES.values())[0],
-        arch=source.choices(list(ARCHITECTURES), ARCHITECTURES.values())[0],
-        born=born,
-        gone=gone,
-        opts_out=source.random() < OPTING_OUT,
+        image=source.choices([*IMAGES], [*IMAGES.values()])[0],
+        arch=source.choices([*ARCHITECTURES], [*ARCHITECTURES.values()])[0],
         lag=source.expovariate(1 / LAG),
         pinned=source.random() < PINNED,
         nightly=source.random() < NIGHTLY,
+        born=day,
     )
 
 
-def _id(source: Any) -> str:
+def _id(source: random.Random) -> str:
     return str(uuid.UUID(int=source.getrandbits(128), version=4))

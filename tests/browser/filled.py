@@ -1,8 +1,7 @@
-"""The real application with a made-up fleet in its memory, and the days that it reported on.
+"""The stand-alone application with a made-up fleet in its memory, and the fleet's past.
 
-The environment says of how many installations (INSTALLATIONS) and how many days, the last of them
-today (DAYS), of how many releases (RELEASES), and on how many days nothing ran (GAP); HOSTILE=1
-adds installations that report what nobody should.
+Environment variables describe the fleet: INSTALLATIONS, DAYS (the last one is today), RELEASES, and
+GAP, the number of days without a report. HOSTILE=1 adds instances that report hostile values.
 """
 
 import os
@@ -28,20 +27,19 @@ FIELDS = ("app", "image", "arch")
 
 
 def fill(installations=0, days=1, releases=14, gap=0, hostile=0):
-    """Let the fleet report on each of the days, but for the gap in their middle."""
+    """Let the fleet report on each day, except for a gap in the middle."""
     now = datetime.now(UTC)
     fleet = Fleet(installations, days, releases)
-    fleet.installations = fleet.installations if installations else []  # it has one at least
     odd = [(f"odd {n}", dict(zip(FIELDS, sent, strict=True))) for n, sent in enumerate(HOSTILE)]
-    nothing_ran = range(days // 2, days // 2 + gap)
+    silent_days = range(days // 2, days // 2 + gap)
     for day in range(days):
         with time_machine.travel(now - timedelta(days=days - 1 - day)):
             if day == 0:
-                records().clear()  # counting begins then
-            if day not in nothing_ran:
-                for name, version in chain(fleet.reports(day), odd * hostile):
-                    records().put(name, version)
+                records().clear()  # counting begins on this day
+            if day not in silent_days:
+                for id, version in chain(fleet.reports(day), odd * hostile):
+                    records().put(id, version)
 
 
-ASKED = ("installations", "days", "releases", "gap", "hostile")
-fill(**{name: int(os.environ[name.upper()]) for name in ASKED if name.upper() in os.environ})
+OPTIONS = ("installations", "days", "releases", "gap", "hostile")
+fill(**{name: int(os.environ[name.upper()]) for name in OPTIONS if name.upper() in os.environ})

@@ -1,1 +1,1 @@
-"""A made-up fleet, to demonstrate and to try a server with."""
+"""The commands of the simulation."""

@@ -1,49 +1,65 @@
-"""A server with a made-up past, to look at."""
+"""`manage.py demo` serves a made-up fleet and its past."""
 
-import time
+import os
+import sys
+from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from collector.cache import records
-from collector.conf import DAY, conf
-from simulation.fleet import Fleet
+from collector.conf import conf
+from simulation.fleet_options import add_fleet_options, fleet_from
+
+ROOT = Path(__file__).parents[3]  # where gunicorn finds its configuration
+# These variables describe a deployment. Without them, the demonstration has no store, no proxy in
+# front of it, one worker, and static files that need not be collected.
+DEPLOYMENT = {
+    "GUNICORN_CMD_ARGS",
+    "LISTEN_FDS",
+    "PATH_PREFIX",
+    "PUBLIC_URL",
+    "REDIS_UNCHECKED",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "WEB_CONCURRENCY",
+}
 
 
 class Command(BaseCommand):
-    """Plays the days of a fleet in this process, then serves what is left of them."""
+    """Replaces this process by gunicorn, which makes up the fleet in its own memory."""
 
-    help = "Serve the dashboard of a made-up fleet, with its past, on this machine only."
+    help = "Serve a made-up fleet and its past, from memory and only to this machine."
+    requires_system_checks = []  # they would connect to the store
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--installations", type=int, default=3000, help="today")
-        parser.add_argument("--days", type=int, default=90, help="of the past")
-        parser.add_argument("--releases", type=int, default=14)
-        parser.add_argument("--seed", type=int, default=0, help="the same seed, the same fleet")
+        parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+        add_fleet_options(parser, instances=3000, days=90)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["installations"] > conf.max_instances:
-            raise CommandError(f"At most {conf.max_instances} installations are kept.")
-        days = options["days"]
-        play(Fleet(options["installations"], days, options["releases"], options["seed"]), days)
-        address = f"127.0.0.1:{options['port']}"
-        self.stdout.write(f"Made up: {options['installations']:,} installations over {days} days.")
-        self.stdout.write(f"Look at http://{address}/dashboard")
+        instances, days, port = options["instances"], options["days"], options["port"]
+        if instances > conf.max_instances or count_ids(options) > conf.max_instances:
+            raise CommandError(
+                f"MAX_INSTANCES is {conf.max_instances}, which is too small for this fleet and its "
+                "past. Ask for fewer --instances or --days, or raise MAX_INSTANCES."
+            )
+        self.stdout.write(f"Making up {instances:,} instances and their reports of {days} days.")
+        self.stdout.write(f"Open http://127.0.0.1:{port}/dashboard")
         self.stdout.flush()
-        call_command("runserver", address, use_reloader=False, insecure_serving=True)
+        os.chdir(ROOT)
+        fleet = f"{instances}, {days}, {options['releases']}, {options['seed']}"
+        application = f"simulation.demonstration:make_application({fleet})"
+        gunicorn = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", application]
+        os.execve(sys.executable, gunicorn, environment(port))  # noqa: S606  no shell is wanted
 
 
-def play(fleet: Fleet, days: int) -> None:
-    """Forget what was there and let a fleet report on so many days, the last of them today."""
-    today = time.time()
-    for day in range(days):
-        # Nothing else runs in this process yet, so its clock may be another for a while.
-        with mock.patch("time.time", return_value=today - (days - 1 - day) * DAY):
-            if not day:
-                records().clear()
-            for name, version in (*fleet.reports(day), *fleet.ci(day)):
-                records().put(name, version)
-            records().delete_many(list(fleet.opt_outs(day)))
+def count_ids(options: dict[str, Any]) -> int:
+    """Return how many ids report in the whole past, the most that can be counted at once."""
+    fleet = fleet_from(options)
+    return len(fleet.instances) + sum(1 for day in range(fleet.days) for _ in fleet.ci(day))
+
+
+def environment(port: int) -> dict[str, str]:
+    """Return the environment of this process, without what describes a deployment."""
+    kept = {name: value for name, value in os.environ.items() if name not in DEPLOYMENT}
+    return kept | {"PORT": str(port)}

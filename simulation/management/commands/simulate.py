@@ -1,4 +1,4 @@
-"""Let a made-up fleet report to a running server."""
+"""`manage.py simulate` lets a made-up fleet report to a running server."""
 
 import http.client
 import ipaddress
@@ -14,41 +14,37 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from simulation.fleet import Fleet
+from simulation.fleet import Fleet, Version
+from simulation.fleet_options import add_fleet_options, fleet_from
 
 TIMEOUT = 30  # seconds for one request
 SHA = "0000000"
 
 
 class Sender:
-    """Sends reports to one server, some at once, a kept connection each; `came` counts statuses."""
+    """Sends requests to one server, on several connections at once."""
 
-    def __init__(self, url: str, at_once: int) -> None:
+    def __init__(self, url: str, connections: int) -> None:
         self.url = urlsplit(url)
-        self.came: Counter[str] = Counter()
-        self.pool = ThreadPoolExecutor(at_once)
-        self.mine = threading.local()
+        self.statuses: Counter[str] = Counter()
+        self.pool = ThreadPoolExecutor(connections)
+        self.local = threading.local()
         self.connections: list[http.client.HTTPConnection] = []
 
     def close(self) -> None:
-        """Wait for the last answers and close the connections."""
+        """Wait for the last responses, and close the connections."""
         self.pool.shutdown()
         for connection in self.connections:
             connection.close()
 
     def send(self, path: str, bodies: Iterable[dict[str, Any]]) -> Iterator[str]:
-        """Send each body; the status of each answer, "failed" if there was none."""
-        for outcome in self.pool.map(lambda body: self._send(path, body), bodies):
-            self.came[outcome] += 1
-            yield outcome
+        """Send each body; yield the status of each response, or "failed" if there is none."""
+        for status in self.pool.map(lambda body: self._send(path, body), bodies):
+            self.statuses[status] += 1
+            yield status
 
     def _send(self, path: str, body: dict[str, Any]) -> str:
-        connection = getattr(self.mine, "connection", None)
-        if connection is None:
-            secure = self.url.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            connection = self.mine.connection = kind(self.url.netloc, timeout=TIMEOUT)
-            self.connections.append(connection)
+        connection = self._connection()
         try:
             headers = {"Content-Type": "application/json"}
             connection.request("POST", self.url.path.rstrip("/") + path, json.dumps(body), headers)
@@ -59,68 +55,99 @@ class Sender:
             connection.close()
             return "failed"
 
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return the connection of this thread."""
+        if not hasattr(self.local, "connection"):
+            secure = self.url.scheme == "https"
+            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+            self.local.connection = kind(self.url.netloc, timeout=TIMEOUT)
+            self.connections.append(self.local.connection)
+        connection: http.client.HTTPConnection = self.local.connection
+        return connection
+
 
 class Command(BaseCommand):
-    """Plays the days of a fleet, one after the other, as fast as the server answers."""
+    """Sends the reports of one day after the other, as fast as the server responds."""
 
     help = (
-        "Let a made-up fleet report to a running server: it grows, upgrades, opts out, is "
-        "installed anew and tested. The server counts all days as today."
+        "Let a made-up fleet report to a running server. Its instances upgrade, opt out and are "
+        "reinstalled. The reports of all days arrive today, and the server counts them as today's."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", help="of the server")
-        parser.add_argument("--installations", type=int, default=1000, help="after the last day")
-        parser.add_argument("--days", type=int, default=30, help="that are played")
         parser.add_argument(
-            "--releases", type=int, default=14, help="published before and meanwhile"
+            "url",
+            nargs="?",
+            default="http://127.0.0.1:8000",
+            help="where the server is (default: %(default)s)",
         )
-        parser.add_argument("--seed", type=int, default=0, help="the same seed, the same fleet")
-        parser.add_argument("--at-once", type=int, default=16, help="connections")
-        parser.add_argument("--anywhere", action="store_true", help="also to another machine")
+        add_fleet_options(parser, instances=1000, days=30)
+        parser.add_argument(
+            "--at-once", type=int, default=16, help="number of connections (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--anywhere", action="store_true", help="allow a server on another machine"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             from tqdm import tqdm
         except ImportError:
-            raise CommandError("This needs tqdm: pip install tqdm") from None
+            raise CommandError("This command needs tqdm. Run: pip install tqdm") from None
+        if options["at_once"] < 1:
+            raise CommandError("The number for --at-once must be at least 1.")
+        check_url(options["url"])
         if not options["anywhere"]:
-            refuse_others(options["url"])
-        fleet = Fleet(
-            options["installations"], options["days"], options["releases"], options["seed"]
-        )
+            refuse_other_machines(options["url"])
+        fleet = fleet_from(options)
         sender = Sender(options["url"], options["at_once"])
-        bar = tqdm(unit=" reports", total=total(fleet, options["days"]), file=self.stderr)
+        bar = tqdm(unit=" reports", total=count_reports(fleet), file=self.stderr)
         with closing(sender), bar:
-            for day in range(options["days"]):
-                reports = (_report(*sent) for sent in (*fleet.reports(day), *fleet.ci(day)))
-                for outcome in sender.send("/", reports):
+            for day in range(fleet.days):
+                for status in sender.send("/", map(body, reports(fleet, day))):
                     bar.update()
-                    if outcome != "201":
-                        bar.set_postfix(sender.came)
-                forgotten = sender.send("/forget", ({"id": name} for name in fleet.opt_outs(day)))
-                deque(forgotten, maxlen=0)
-        told = ", ".join(f"{status}: {count:,}" for status, count in sorted(sender.came.items()))
-        self.stdout.write(f"answers {told}")
+                    if status != "201":
+                        bar.set_postfix(sender.statuses)
+                opt_outs = sender.send("/forget", ({"id": each} for each in fleet.opt_outs(day)))
+                deque(opt_outs, maxlen=0)
+        counts = ", ".join(f"{name}: {count:,}" for name, count in sorted(sender.statuses.items()))
+        self.stdout.write(f"Responses by status: {counts}")
 
 
-def total(fleet: Fleet, days: int) -> int:
-    """How many reports a fleet sends."""
-    return sum(1 for day in range(days) for _ in (*fleet.reports(day), *fleet.ci(day)))
+def reports(fleet: Fleet, day: int) -> Iterator[tuple[str, Version]]:
+    """Yield the reports of a day, from instances and from test machines."""
+    yield from fleet.reports(day)
+    yield from fleet.ci(day)
 
 
-def refuse_others(url: str) -> None:
-    """Raise CommandError unless the server is on this machine."""
-    host = urlsplit(url).hostname
-    if not host:
-        raise CommandError(f"{url!r} is no URL; write one like http://127.0.0.1:8000.")
+def count_reports(fleet: Fleet) -> int:
+    """Return how many reports a fleet sends."""
+    return sum(1 for day in range(fleet.days) for _ in reports(fleet, day))
+
+
+def body(report: tuple[str, Version]) -> dict[str, Any]:
+    """Return what an instance sends."""
+    instance, version = report
+    return {"id": instance, "version": {**version, "sha": SHA}}
+
+
+def check_url(url: str) -> None:
+    """Raise CommandError if this is not the URL of a server."""
     try:
-        address = ipaddress.ip_address(socket.gethostbyname(host))
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port, or of an IPv6 address
+        valid = False
+    if not valid:
+        raise CommandError(f"{url!r} is not a URL. Write one like http://127.0.0.1:8000.")
+
+
+def refuse_other_machines(url: str) -> None:
+    """Raise CommandError unless every address of the server is on this machine."""
+    host = urlsplit(url).hostname
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise CommandError(f"{host} is not found.") from error
-    if not address.is_loopback:
-        raise CommandError(f"{host} is another machine; if it is yours, say --anywhere.")
-
-
-def _report(name: str, version: dict[str, str | None]) -> dict[str, Any]:
-    return {"id": name, "version": {**version, "sha": SHA}}
+        raise CommandError(f"The name {host} has no address.") from error
+    if not all(ipaddress.ip_address(each[4][0]).is_loopback for each in found):
+        raise CommandError(f"{host} is another machine. If it is yours, add --anywhere.")
