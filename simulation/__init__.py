@@ -1,1 +1,1 @@
-"""A made-up fleet, to demonstrate and to try a server with."""
+"""A made-up fleet of instances, to demonstrate a server and to put load on one."""

@@ -1,7 +1,7 @@
-"""A made-up fleet that behaves like a real one; the same in every run for the same seed.
+"""A made-up fleet of instances that behaves like a real one, and the same for the same seed.
 
-It grows, releases roll out over it, and installations come and go. It is for demonstrations, load
-and pictures; no report of a real installation goes through here.
+The fleet grows, releases roll out over it, and instances come and go. It serves demonstrations,
+load tests and pictures. No report of a real instance is involved.
 """
 
 import math
@@ -9,7 +9,6 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 IMAGES = {
     "ghcr.io/manyfold3d/manyfold": 55,
@@ -25,26 +24,28 @@ ARCHITECTURES = {
     "armv7l-linux-eabihf": 1,
     "riscv64-linux": 1,
 }
-SHARE_AT_FIRST = 0.6  # of the fleet's final size
-LEAVING = 0.004  # a day, of the final size: installations that go, beside those that stay
-SILENT = 0.03  # of the installations on a day: switched off, or without a network
-LAG = 6  # days between a release and its installation, on average
-PINNED = 0.08  # of the installations that never upgrade
-NIGHTLY = 0.01  # of the installations that run no release
-BEFORE = 60  # days before the first on which the oldest release was published
-OPTING_OUT = 0.5  # of those that go; the others are installed anew, and have another id
-CI = 0.01  # machines made for a test, a day, of the final size: each reports once
+SHARE_ON_FIRST_DAY = 0.6  # of the final size
+OPTING_OUT = 0.002  # instances that opt out per day, as a share of the final size
+REINSTALLED = 0.002  # probability per day that an instance is installed anew, with another id
+SILENT = 0.03  # share of the instances that do not report on a day: switched off, or offline
+LAG = 6  # days between the publication of a release and its installation, on average
+PINNED = 0.08  # share of the instances that never upgrade
+NIGHTLY = 0.01  # share of the instances that run a nightly build
+OLDEST_RELEASE = 60  # days between the oldest release and the first day
+CI = 0.01  # instances that a test creates and discards per day, as a share of the final size
+
+Version = dict[str, str | None]
 
 
 @dataclass(frozen=True)
-class Installation:
-    """What is random about one installation, drawn once; days count from the fleet's first."""
+class Instance:
+    """The random properties of one instance. Days count from the first day of the fleet."""
 
     id: str
     image: str | None
     arch: str
     born: int
-    gone: float
+    gone: float  # the first day without it, or infinity
     opts_out: bool
     lag: float
     pinned: bool
@@ -52,75 +53,94 @@ class Installation:
 
 
 class Fleet:
-    """So many installations after so many days, and the releases published meanwhile."""
+    """A fleet that has exactly `size` instances on its last day, and the releases that they run.
+
+    Raises ValueError if an argument is too small.
+    """
 
     def __init__(self, size: int, days: int = 90, releases: int = 14, seed: int = 0) -> None:
-        source = random.Random(seed)  # noqa: S311  nothing secret is drawn
+        for name, number, least in (
+            ("size", size, 0),
+            ("number of days", days, 1),
+            ("number of releases", releases, 1),
+        ):
+            if number < least:
+                raise ValueError(f"The {name} is {number}; it must be {least} or more.")
+        source = random.Random(seed)  # noqa: S311  nothing here is secret
         self.size = size
+        self.days = days
         self.seed = seed
         self.published = _releases(releases, days)
-        self.installations = []
-        for _ in range(round(size * LEAVING * days) if days > 1 else 0):
-            leaves = source.randrange(1, days)
-            left = _installation(source, source.randrange(leaves), leaves)
-            self.installations.append(left)
-            if not left.opts_out:
-                self.installations.append(_installation(source, leaves, math.inf))
-        staying = size - sum(each.gone == math.inf for each in self.installations)
-        at_first = max(1, round(staying * SHARE_AT_FIRST))
-        for day in [0] * at_first + [source.randrange(days) for _ in range(staying - at_first)]:
-            self.installations.append(_installation(source, day, math.inf))
+        self.instances: list[Instance] = []
+        for _ in range(round(size * OPTING_OUT * days) if days > 1 else 0):
+            gone = source.randrange(1, days)
+            self.instances.append(_instance(source, source.randrange(gone), gone, opts_out=True))
+        at_first = math.ceil(size * SHARE_ON_FIRST_DAY)
+        for number in range(size):
+            born = 0 if number < at_first else source.randrange(days)
+            self.instances.extend(_successive_instances(source, born, days))
 
-    def reports(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
-        """The id and the version of each installation that reports on a day."""
-        source = random.Random(self.seed * 1000 + day)  # noqa: S311  as above
-        for each in self.installations:
-            if each.born <= day < each.gone and source.random() >= SILENT:
-                yield each.id, self.version(each, day)
+    def reports(self, day: int) -> Iterator[tuple[str, Version]]:
+        """Yield the id and the version of each instance that reports on a day."""
+        source = random.Random(self.seed * 1000 + day)  # noqa: S311  nothing here is secret
+        for instance in self.instances:
+            if instance.born <= day < instance.gone and source.random() >= SILENT:
+                yield instance.id, self.version(instance, day)
 
     def opt_outs(self, day: int) -> Iterator[str]:
-        """The ids of the installations that opt out on a day, and ask to be forgotten."""
-        return (each.id for each in self.installations if each.gone == day and each.opts_out)
+        """Yield the ids of the instances that opt out on a day and ask to be forgotten."""
+        return (each.id for each in self.instances if each.gone == day and each.opts_out)
 
-    def ci(self, day: int) -> Iterator[tuple[str, dict[str, str | None]]]:
-        """The reports of machines that are made for a test on a day and thrown away."""
-        source = random.Random(f"{self.seed} {day}")  # noqa: S311  as above
-        newest = [name for at, name in self.published if at <= day][-1]
+    def ci(self, day: int) -> Iterator[tuple[str, Version]]:
+        """Yield the reports of the instances that tests create and discard on a day."""
+        source = random.Random(f"{self.seed} {day}")  # noqa: S311  nothing here is secret
+        newest = [name for published, name in self.published if published <= day][-1]
         for _ in range(round(self.size * CI)):
             yield _id(source), {"app": newest, "image": None, "arch": "x86_64-linux"}
 
-    def version(self, each: Installation, day: int) -> dict[str, str | None]:
-        """What an installation runs on a day."""
-        looked = each.born if each.pinned else day - each.lag
-        published = [name for at, name in self.published if at <= looked]
-        app = "nightly" if each.nightly else published[-1] if published else self.published[0][1]
-        return {"app": app, "image": each.image, "arch": each.arch}
+    def version(self, instance: Instance, day: int) -> Version:
+        """Return what an instance runs on a day."""
+        upgraded = instance.born if instance.pinned else day - instance.lag
+        available = [name for published, name in self.published if published <= upgraded]
+        release = available[-1] if available else self.published[0][1]
+        app = "nightly" if instance.nightly else release
+        return {"app": app, "image": instance.image, "arch": instance.arch}
 
 
 def _releases(count: int, days: int) -> list[tuple[float, str]]:
-    """Releases at even distances, every third a correction of the one before."""
-    every = (days + BEFORE) / count
-    names, minor, patch = [], 80, 0
+    """Return the day and the name of each release; every third one is a patch release."""
+    interval = (days + OLDEST_RELEASE) / count
+    releases, minor = [], 80
     for number in range(count):
         patch = 1 if number % 3 == 1 else 0
         minor += not patch
-        names.append((number * every - BEFORE, f"0.{minor}.{patch}"))
-    return names
+        releases.append((number * interval - OLDEST_RELEASE, f"0.{minor}.{patch}"))
+    return releases
 
 
-def _installation(source: Any, born: int, gone: float) -> Installation:
-    return Installation(
+def _successive_instances(source: random.Random, born: int, days: int) -> Iterator[Instance]:
+    """Yield an instance and those that replace it; the last one outlives the fleet's last day."""
+    while (gone := born + 1 + int(source.expovariate(REINSTALLED))) < days:
+        yield _instance(source, born, gone)
+        born = gone
+    yield _instance(source, born, math.inf)
+
+
+def _instance(
+    source: random.Random, born: int, gone: float, *, opts_out: bool = False
+) -> Instance:
+    return Instance(
         id=_id(source),
-        image=source.choices(list(IMAGES), IMAGES.values())[0],
-        arch=source.choices(list(ARCHITECTURES), ARCHITECTURES.values())[0],
+        image=source.choices(list(IMAGES), list(IMAGES.values()))[0],
+        arch=source.choices(list(ARCHITECTURES), list(ARCHITECTURES.values()))[0],
         born=born,
         gone=gone,
-        opts_out=source.random() < OPTING_OUT,
+        opts_out=opts_out,
         lag=source.expovariate(1 / LAG),
         pinned=source.random() < PINNED,
         nightly=source.random() < NIGHTLY,
     )
 
 
-def _id(source: Any) -> str:
+def _id(source: random.Random) -> str:
     return str(uuid.UUID(int=source.getrandbits(128), version=4))

@@ -31,7 +31,6 @@ def fill(installations=0, days=1, releases=14, gap=0, hostile=0):
     """Let the fleet report on each of the days, but for the gap in their middle."""
     now = datetime.now(UTC)
     fleet = Fleet(installations, days, releases)
-    fleet.installations = fleet.installations if installations else []  # it has one at least
     odd = [(f"odd {n}", dict(zip(FIELDS, sent, strict=True))) for n, sent in enumerate(HOSTILE)]
     nothing_ran = range(days // 2, days // 2 + gap)
     for day in range(days):

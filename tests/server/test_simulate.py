@@ -1,74 +1,82 @@
-"""The fleet that is made up for a running server, and the server with a made-up past."""
+"""The commands that make up a fleet: `simulate` against a real server, and `demo`."""
 
+import json
 import re
 import signal
-import subprocess
+import socket
 import sys
+import threading
+from contextlib import closing
 from io import StringIO
 
-import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 
 from simulation.fleet import Fleet
-from tests.servers import ROOT, Server, free_port
+from tests.servers import free_port
 
 
 def simulate(url, **options):
-    """What the command printed, and its progress."""
-    told, progress = StringIO(), StringIO()
-    call_command("simulate", url, stdout=told, stderr=progress, **options)
-    return told.getvalue(), progress.getvalue()
+    """Return what the command prints, and its progress."""
+    printed, progress = StringIO(), StringIO()
+    call_command("simulate", url, stdout=printed, stderr=progress, **options)
+    return printed.getvalue(), progress.getvalue()
 
 
-def test_every_report_is_counted_and_who_opted_out_is_not(server):
-    told, progress = simulate(f"http://{server.address}", installations=200, days=20, seed=7)
-    fleet = Fleet(200, 20, seed=7)
+def test_simulate_reports_every_instance_and_forgets_those_that_opt_out(server):
+    printed, progress = simulate(f"http://{server.address}", instances=400, days=20, seed=7)
+    fleet = Fleet(400, 20, seed=7)
     sent = {name for day in range(20) for name, _ in (*fleet.reports(day), *fleet.ci(day))}
-    gone = {name for day in range(20) for name in fleet.opt_outs(day)}
-    assert gone
-    assert server.stats()["instances"] == len(sent - gone)
-    assert set(re.findall(r"(\d+): ", told)) == {"201", "204"}
+    opted_out = {name for day in range(20) for name in fleet.opt_outs(day)}
+    assert opted_out
+    assert server.stats()["instances"] == len(sent - opted_out)
+    assert set(re.findall(r"(\d+): ", printed)) == {"201", "204"}
     assert "reports/s" in progress
 
 
-def test_a_server_that_is_away_is_told_and_no_traceback():
-    told, progress = simulate(f"http://127.0.0.1:{free_port()}", installations=5, days=1)
-    assert told.startswith("answers failed: ")
+def test_simulate_counts_failures_if_the_server_is_down():
+    printed, progress = simulate(f"http://127.0.0.1:{free_port()}", instances=5, days=1)
+    assert printed.startswith("answers failed: ")
     assert "failed=" in progress
 
 
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("http://192.0.2.1", "another machine"),
-        ("127.0.0.1:8000", "is no URL"),
-        ("http://nowhere.invalid", "is not found"),
-    ],
-)
-def test_another_machine_is_refused(url, sentence):
-    with pytest.raises(CommandError, match=sentence):
-        simulate(url)
-
-
-def test_the_demo_has_a_past_and_prints_where_it_is():
+def demo(start, *arguments, **environ):
+    """Start the demonstration of 40 instances over 9 days, and wait until it answers."""
     port = free_port()
-    command = [sys.executable, "manage.py", "demo", "--port", str(port), "--installations", "40"]
-    server = Server(command=[*command, "--days", "9"], port=port)
-    try:
-        server.wait_for(f"Look at http://127.0.0.1:{port}/dashboard").answers("/readyz")
-        numbers = server.stats()
-        assert numbers["instances"] >= 40
-        assert numbers["warming_up"] is False
-        assert b'class="layer-' in server.request("GET", "/dashboard").content
-        assert server.request("GET", "/static/collector/page.css").status == 200
-    finally:
-        server.process.send_signal(signal.SIGINT)
-        server.process.wait(timeout=30)
-        server.stop()
+    command = [sys.executable, "manage.py", "demo", "--port", str(port), *arguments]
+    server = start(command=[*command, "--instances", "40", "--days", "9"], port=port, **environ)
+    return server.wait_for(f"http://127.0.0.1:{port}/dashboard").answers("/readyz")
 
 
-def test_the_demo_refuses_more_than_fits():
-    command = [sys.executable, "manage.py", "demo", "--installations", "2000000"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 1
-    assert "At most 1000000 installations" in run.stderr
+def test_demo_serves_a_past_with_gunicorn_and_ends_on_ctrl_c(start):
+    server = demo(start)
+    assert "Made up 40 instances over 9 days." in server.output
+    assert not re.search("^WARNING", server.output, re.MULTILINE)
+    assert "development server" not in server.output
+    numbers = server.stats()
+    assert numbers["instances"] >= 40
+    assert numbers["warming_up"] is False
+    assert len(json.loads(server.request("GET", "/stats/history").content)["days"]) == 8
+    assert b'class="layer-' in server.request("GET", "/dashboard").content
+    assert server.request("GET", "/static/collector/page.css").status == 200
+    server.process.send_signal(signal.SIGINT)
+    assert server.wait_until_ended() == 0
+
+
+def test_demo_never_connects_to_the_store_that_the_environment_names(start):
+    with closing(socket.create_server(("127.0.0.1", 0))) as store:
+        connections = []
+
+        def accept():
+            while True:
+                try:
+                    connections.append(store.accept()[0])
+                except OSError:
+                    return
+                connections[-1].close()
+
+        threading.Thread(target=accept, daemon=True).start()
+        url = f"redis://127.0.0.1:{store.getsockname()[1]}/0"
+        server = demo(start, REDIS_URL=url, SECRET_KEY="x" * 50, WEB_CONCURRENCY="3")
+        assert server.stats()["instances"] >= 40
+        assert len(server.workers()) == 1
+        assert connections == []

@@ -1,49 +1,73 @@
-"""A server with a made-up past, to look at."""
+"""Serves the dashboard of a made-up fleet."""
 
-import time
+import json
+import os
+import sys
+from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from collector.cache import records
-from collector.conf import DAY, conf
-from simulation.fleet import Fleet
+from collector.conf import conf
+from simulation.arguments import add_fleet_arguments, fleet_from
+from simulation.fleet import ARCHITECTURES, IMAGES
+
+ROOT = Path(__file__).parents[3]
+# What the environment may say about the real server, and must not say about the demonstration.
+NOT_INHERITED = {
+    "GUNICORN_CMD_ARGS",
+    "PATH_PREFIX",
+    "PUBLIC_URL",
+    "REDIS_UNCHECKED",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "STATIC_ROOT",
+    "WEB_CONCURRENCY",
+}
 
 
 class Command(BaseCommand):
-    """Plays the days of a fleet in this process, then serves what is left of them."""
+    """Replaces this process with gunicorn, which plays the days of a fleet and then serves."""
 
-    help = "Serve the dashboard of a made-up fleet, with its past, on this machine only."
+    help = (
+        "Serve the dashboard of a made-up fleet and its past, on this machine only. The "
+        "reports are in memory; the demonstration never uses a store."
+    )
+    # The checks ask the store, which is none of the demonstration's business.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument("--installations", type=int, default=3000, help="today")
-        parser.add_argument("--days", type=int, default=90, help="of the past")
-        parser.add_argument("--releases", type=int, default=14)
-        parser.add_argument("--seed", type=int, default=0, help="the same seed, the same fleet")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="TCP port to serve at (default: %(default)s)"
+        )
+        add_fleet_arguments(parser, instances=3000, days=90)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["installations"] > conf.max_instances:
-            raise CommandError(f"At most {conf.max_instances} installations are kept.")
-        days = options["days"]
-        play(Fleet(options["installations"], days, options["releases"], options["seed"]), days)
-        address = f"127.0.0.1:{options['port']}"
-        self.stdout.write(f"Made up: {options['installations']:,} installations over {days} days.")
-        self.stdout.write(f"Look at http://{address}/dashboard")
-        self.stdout.flush()
-        call_command("runserver", address, use_reloader=False, insecure_serving=True)
-
-
-def play(fleet: Fleet, days: int) -> None:
-    """Forget what was there and let a fleet report on so many days, the last of them today."""
-    today = time.time()
-    for day in range(days):
-        # Nothing else runs in this process yet, so its clock may be another for a while.
-        with mock.patch("time.time", return_value=today - (days - 1 - day) * DAY):
-            if not day:
-                records().clear()
-            for name, version in (*fleet.reports(day), *fleet.ci(day)):
-                records().put(name, version)
-            records().delete_many(list(fleet.opt_outs(day)))
+        fleet = fleet_from(options)
+        # Instances that are gone still count for a while, which takes less than as much again.
+        if fleet.size > conf.max_instances // 2:
+            raise CommandError(
+                f"The server has room for {conf.max_instances // 2} made-up instances; ask for "
+                "fewer, or raise MAX_INSTANCES."
+            )
+        most_releases = conf.max_values // (len(IMAGES) * len(ARCHITECTURES)) - 1
+        if options["releases"] > most_releases:
+            raise CommandError(f"The server has room for {most_releases} releases; ask for fewer.")
+        environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+        environ |= {
+            "DJANGO_SETTINGS_MODULE": "tracking_site.settings",
+            "PORT": str(options["port"]),
+            "DEMO_FLEET": json.dumps(
+                {
+                    "size": fleet.size,
+                    "days": fleet.days,
+                    "releases": options["releases"],
+                    "seed": fleet.seed,
+                }
+            ),
+        }
+        gunicorn = (sys.executable, "-m", "gunicorn", "simulation.demonstration")
+        os.chdir(ROOT)  # where gunicorn finds its configuration and the modules
+        os.execve(  # noqa: S606  the program is this interpreter, and no shell is involved
+            sys.executable, (*gunicorn, "--bind", f"127.0.0.1:{options['port']}"), environ
+        )

@@ -1,19 +1,20 @@
-"""Let a made-up fleet report to a running server."""
+"""Lets a made-up fleet report to a running server."""
 
 import http.client
 import ipaddress
 import json
 import socket
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from simulation.arguments import add_fleet_arguments, fleet_from
 from simulation.fleet import Fleet
 
 TIMEOUT = 30  # seconds for one request
@@ -21,13 +22,13 @@ SHA = "0000000"
 
 
 class Sender:
-    """Sends reports to one server, some at once, a kept connection each; `came` counts statuses."""
+    """Sends requests to one server over several connections, and counts the statuses."""
 
-    def __init__(self, url: str, at_once: int) -> None:
-        self.url = urlsplit(url)
-        self.came: Counter[str] = Counter()
-        self.pool = ThreadPoolExecutor(at_once)
-        self.mine = threading.local()
+    def __init__(self, url: SplitResult, connections: int) -> None:
+        self.url = url
+        self.statuses: Counter[str] = Counter()
+        self.pool = ThreadPoolExecutor(connections)
+        self.thread = threading.local()
         self.connections: list[http.client.HTTPConnection] = []
 
     def close(self) -> None:
@@ -37,18 +38,13 @@ class Sender:
             connection.close()
 
     def send(self, path: str, bodies: Iterable[dict[str, Any]]) -> Iterator[str]:
-        """Send each body; the status of each answer, "failed" if there was none."""
-        for outcome in self.pool.map(lambda body: self._send(path, body), bodies):
-            self.came[outcome] += 1
-            yield outcome
+        """Send each body, and yield the status of each answer, or "failed" if there is none."""
+        for status in self.pool.map(lambda body: self._send(path, body), bodies):
+            self.statuses[status] += 1
+            yield status
 
     def _send(self, path: str, body: dict[str, Any]) -> str:
-        connection = getattr(self.mine, "connection", None)
-        if connection is None:
-            secure = self.url.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            connection = self.mine.connection = kind(self.url.netloc, timeout=TIMEOUT)
-            self.connections.append(connection)
+        connection = self._connection()
         try:
             headers = {"Content-Type": "application/json"}
             connection.request("POST", self.url.path.rstrip("/") + path, json.dumps(body), headers)
@@ -59,68 +55,96 @@ class Sender:
             connection.close()
             return "failed"
 
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return the connection of this thread."""
+        if not hasattr(self.thread, "connection"):
+            secure = self.url.scheme == "https"
+            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+            self.thread.connection = kind(self.url.netloc, timeout=TIMEOUT)
+            self.connections.append(self.thread.connection)
+        connection: http.client.HTTPConnection = self.thread.connection
+        return connection
+
 
 class Command(BaseCommand):
     """Plays the days of a fleet, one after the other, as fast as the server answers."""
 
     help = (
-        "Let a made-up fleet report to a running server: it grows, upgrades, opts out, is "
-        "installed anew and tested. The server counts all days as today."
+        "Let a made-up fleet report to a running server. The fleet grows and upgrades, and "
+        "instances opt out or are installed anew. The server counts all reports as today's."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", help="of the server")
-        parser.add_argument("--installations", type=int, default=1000, help="after the last day")
-        parser.add_argument("--days", type=int, default=30, help="that are played")
         parser.add_argument(
-            "--releases", type=int, default=14, help="published before and meanwhile"
+            "url",
+            nargs="?",
+            default="http://127.0.0.1:8000",
+            help="URL of the server (default: %(default)s)",
         )
-        parser.add_argument("--seed", type=int, default=0, help="the same seed, the same fleet")
-        parser.add_argument("--at-once", type=int, default=16, help="connections")
-        parser.add_argument("--anywhere", action="store_true", help="also to another machine")
+        add_fleet_arguments(parser, instances=1000, days=30)
+        parser.add_argument(
+            "--at-once",
+            type=int,
+            default=16,
+            help="number of connections (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--anywhere", action="store_true", help="allow a server on another machine"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             from tqdm import tqdm
         except ImportError:
-            raise CommandError("This needs tqdm: pip install tqdm") from None
+            raise CommandError("This command needs tqdm: pip install tqdm") from None
+        fleet = fleet_from(options)
+        url = parse_url(options["url"])
         if not options["anywhere"]:
-            refuse_others(options["url"])
-        fleet = Fleet(
-            options["installations"], options["days"], options["releases"], options["seed"]
-        )
-        sender = Sender(options["url"], options["at_once"])
-        bar = tqdm(unit=" reports", total=total(fleet, options["days"]), file=self.stderr)
+            require_this_machine(url)
+        if options["at_once"] < 1:
+            raise CommandError("--at-once must be 1 or more.")
+        sender = Sender(url, options["at_once"])
+        bar = tqdm(unit=" reports", total=number_of_reports(fleet), file=self.stderr)
         with closing(sender), bar:
-            for day in range(options["days"]):
-                reports = (_report(*sent) for sent in (*fleet.reports(day), *fleet.ci(day)))
-                for outcome in sender.send("/", reports):
+            for day in range(fleet.days):
+                reports = (
+                    {"id": name, "version": {**version, "sha": SHA}}
+                    for name, version in (*fleet.reports(day), *fleet.ci(day))
+                )
+                for status in sender.send("/", reports):
                     bar.update()
-                    if outcome != "201":
-                        bar.set_postfix(sender.came)
-                forgotten = sender.send("/forget", ({"id": name} for name in fleet.opt_outs(day)))
-                deque(forgotten, maxlen=0)
-        told = ", ".join(f"{status}: {count:,}" for status, count in sorted(sender.came.items()))
-        self.stdout.write(f"answers {told}")
+                    if status != "201":
+                        bar.set_postfix(sender.statuses)
+                for _ in sender.send("/forget", ({"id": name} for name in fleet.opt_outs(day))):
+                    pass  # `send` is a generator: it sends while someone iterates over it
+        answers = ", ".join(f"{status}: {n:,}" for status, n in sorted(sender.statuses.items()))
+        self.stdout.write(f"answers {answers}")
 
 
-def total(fleet: Fleet, days: int) -> int:
-    """How many reports a fleet sends."""
-    return sum(1 for day in range(days) for _ in (*fleet.reports(day), *fleet.ci(day)))
+def number_of_reports(fleet: Fleet) -> int:
+    """Return how many reports a fleet sends."""
+    return sum(1 for day in range(fleet.days) for _ in (*fleet.reports(day), *fleet.ci(day)))
 
 
-def refuse_others(url: str) -> None:
-    """Raise CommandError unless the server is on this machine."""
-    host = urlsplit(url).hostname
-    if not host:
-        raise CommandError(f"{url!r} is no URL; write one like http://127.0.0.1:8000.")
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a server's URL. Raises CommandError if the URL is invalid."""
     try:
-        address = ipaddress.ip_address(socket.gethostbyname(host))
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise CommandError(f"{url!r} is not a valid URL; write one like http://127.0.0.1:8000.")
+    return parts
+
+
+def require_this_machine(url: SplitResult) -> None:
+    """Raise CommandError unless every address of the host is one of this machine."""
+    try:
+        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise CommandError(f"{host} is not found.") from error
-    if not address.is_loopback:
-        raise CommandError(f"{host} is another machine; if it is yours, say --anywhere.")
-
-
-def _report(name: str, version: dict[str, str | None]) -> dict[str, Any]:
-    return {"id": name, "version": {**version, "sha": SHA}}
+        raise CommandError(f"{url.hostname} cannot be resolved.") from error
+    if not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
+        raise CommandError(
+            f"{url.hostname} is another machine; if the server is yours, add --anywhere."
+        )
