@@ -126,9 +126,7 @@ def _successive_instances(source: random.Random, born: int, days: int) -> Iterat
     yield _instance(source, born, math.inf)
 
 
-def _instance(
-    source: random.Random, born: int, gone: float, *, opts_out: bool = False
-) -> Instance:
+def _instance(source: random.Random, born: int, gone: float, *, opts_out: bool = False) -> Instance:
     return Instance(
         id=_id(source),
         image=source.choices(list(IMAGES), list(IMAGES.values()))[0],
