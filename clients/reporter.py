@@ -1,12 +1,13 @@
-"""Reports, once a day and only if the administrator opted in, which version an installation runs.
+"""Reports once a day which version an instance runs, if its administrator opted in.
 
-One file without dependencies, for Python 3.9 and later: copy it into an application and import it,
-or run it from cron (`python3 reporter.py --help`). This is all that it sends:
+An instance is one installation of an application. This file has no dependencies and needs Python
+3.9 or later: copy it into the application and import it, or run it from cron (`python3 reporter.py
+--help`). It sends only this:
 
     {"id": "<a random UUID>", "version": {"app": …, "sha": …, "image": …, "arch": …}}
 
-The UUID is made when the administrator opts in, and deleted when they opt out. Whatever goes wrong,
-the report of that day is lost and nothing else: no exception, no second try, no id in a log.
+The UUID is created when the administrator opts in, and deleted when they opt out. If anything
+fails, that day's report is lost. No exception is raised, nothing is retried, and no id is logged.
 """
 
 import argparse
@@ -36,17 +37,17 @@ except ImportError:  # Windows
 
     fcntl = None
 
-DEADLINE = 5  # seconds for a whole request, from the look-up of the name to the answer
-ANSWER = 4096  # bytes of an answer's body that are read at most
+DEADLINE = 5  # seconds for a whole request, from the name lookup to the answer
+MAX_ANSWER = 4096  # bytes of the answer's body that are read
 LOCK_WAIT = 2  # seconds to wait for another process that reads or writes the state
 DAY = 86_400
-LATEST = 82_800  # the last time of the day at which one is due: an hourly job still comes by
-REMEMBERED = 8  # days reported on; more than one only because a clock can jump ahead and back
-ID, SLOT, DAYS = "usage_id", "usage_slot", "usage_days"  # what is kept in the state, as text
+LATEST = 82_800  # seconds after midnight; an hourly job runs once more after this time
+MAX_DAYS = 8  # reported days in the state; several, because a clock can jump ahead and back
+ID, SLOT, DAYS = "usage_id", "usage_slot", "usage_days"  # the keys of the state; values are text
 HEADERS = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
 CREATED = 201
 
-# What came of `send`.
+# The results of `send`.
 SENT = "The report was sent."
 LOST = "The report was not accepted, and is lost. The next one is due tomorrow."
 WAITING = "Nothing to do: today's report is done, or its time has not come."
@@ -56,14 +57,15 @@ log = logging.getLogger("usage_reporting")
 
 
 class Reporter:
-    """An installation's end of the counting. No method raises an exception.
+    """Sends the reports of one instance. No method raises an exception.
 
-    `url` is where reports go, unless the environment says otherwise. `state` keeps the id and the
-    schedule: a StateFile, or any mutable mapping that keeps text. Processes that share another
-    mapping give a `lock`: called, it makes a context manager that one of them holds at a time.
+    `url` is the server's URL, unless the environment sets another one. `state` stores the id and
+    the schedule: it is a StateFile, or any mutable mapping of text to text. If several processes
+    share such a mapping, pass `lock`: a function that returns a context manager that only one of
+    them can hold at a time.
     """
 
-    # One parameter a line would be twice as long as the rest of the class's first screen.
+    # With one parameter per line, the signature would push the methods off the first screen.
     def __init__(
         self, url, state, version=None, *, sha=None, image=None, arch=None, lock=None,
         environ=os.environ, clock=time.time, draw=random.random, new_id=uuid.uuid4,
@@ -78,62 +80,62 @@ class Reporter:
 
     @property
     def url(self):
-        """Where reports go."""
+        """The URL to which reports are sent."""
         environ = self._environ
         return environ.get("USAGE_REPORTING_URL") or environ.get("USAGE_TRACKING_URL") or self._url
 
     @property
     def opted_in(self):
-        """Whether there is an id; a state that cannot be read counts as none."""
-        return self._known() is not None
+        """Whether the state has an id. False if the state cannot be read."""
+        return self._id_or_none() is not None
 
     def opt_in(self):
-        """Make an id, unless there is one. True if it is kept, False if nothing will be sent."""
+        """Create an id unless there is one. Return whether reports will be sent from now on."""
         if self._do_not_track():
             return False
         try:
             with self._lock():
                 if not self._id():
-                    self._plan()
+                    self._schedule()
                     self._state[ID] = str(self._new_id())
                 return self._id() is not None
-        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
-            # An application shows a page of settings here; a full disk must not turn it into a 500.
-            self._say("Opting in failed: %s", error)
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
+            # A settings page calls this, and a full disk must not make it answer 500.
+            self._warn("Opting in failed: %s", error)
             return False
 
     def opt_out(self, forget=True):
-        """Delete the id, then ask the server to forget it. True if it is deleted here."""
+        """Delete the id, then ask the server to forget it. Return whether the id is deleted."""
         try:
-            known = self._delete()
-        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
-            # False tells the page that the id is still there, so that it does not say otherwise.
-            self._say("The id for usage reports could not be deleted: %s", error)
+            deleted = self._delete()
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
+            # The settings page needs to know that the id is still there.
+            self._warn("The id for usage reports could not be deleted: %s", error)
             return False
-        if forget and _uuid(known):
-            self._post("/forget", {"id": _uuid(known)})
+        if forget and _uuid(deleted):
+            self._post("/forget", {"id": _uuid(deleted)})
         return True
 
     def preview(self):
-        """The bytes that `send` sends; the id is null before opting in."""
-        return self._body(self._known())
+        """Return the body that `send` sends. The id is null before opting in."""
+        return self._body(self._id_or_none())
 
     def send(self):
-        """Send the report if it is time: call it as often as you like. Returns what came of it."""
+        """Send the report if it is due, and return the result. Call this as often as you like."""
         try:
             outcome, body = (OFF, None) if self._do_not_track() else self._claim()
-        except Exception as error:  # noqa: BLE001  the host wrote the state: what it raises is open
-            # This runs between the application's own jobs; a lost report must not end them.
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
+            # The application runs this between jobs of its own, which a lost report must not stop.
             outcome, body = BROKEN, None
-            if self._last != BROKEN:
-                self._say("No usage report: its state cannot be read or written: %s", error)
+            if self._last != BROKEN:  # log it once, not every minute
+                self._warn("No usage report: its state cannot be read or written: %s", error)
         if body:
             outcome = SENT if self._post("", body) == CREATED else LOST
         self._last = outcome
         return outcome
 
     def start(self, every=60):
-        """Call `send` every so many seconds from a thread of its own; returns what stops it."""
+        """Start a thread that calls `send` every so many seconds. Return a function to stop it."""
         stopped = threading.Event()
 
         def run():
@@ -143,7 +145,7 @@ class Reporter:
         try:
             threading.Thread(target=run, name="usage-reporting", daemon=True).start()
         except RuntimeError as error:
-            self._say("No usage reports: %s", error)
+            self._warn("No usage reports: %s", error)
         return stopped.set
 
     def _do_not_track(self):
@@ -153,46 +155,49 @@ class Reporter:
     def _id(self):
         return _uuid(self._state.get(ID))
 
-    def _known(self):
+    def _id_or_none(self):
         with contextlib.suppress(Exception):
             return self._id()
         return None
 
     def _delete(self):
-        """Take the id out of the state before all else, then the rest; returns it."""
-        with contextlib.ExitStack() as held:
-            with contextlib.suppress(Exception):  # no one's lock keeps an id alive
-                held.enter_context(self._lock())
-            known = self._state.pop(ID, None)
+        """Delete the id first and then the rest of the state. Return the id."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(Exception):  # without the lock, delete the id all the same
+                stack.enter_context(self._lock())
+            deleted = self._state.pop(ID, None)
             for name in (SLOT, DAYS):
                 with contextlib.suppress(Exception):
                     self._state.pop(name, None)
-        return known
+        return deleted
 
-    def _plan(self):
-        """Draw the time of the day to report at. Today counts as done: it begins tomorrow."""
+    def _schedule(self):
+        """Draw the time of day of the reports. The first one is due tomorrow."""
         self._state[SLOT] = str(int(self._draw() * LATEST))
         self._state[DAYS] = str(int(self._clock()) // DAY)
 
     def _claim(self):
-        """What to send, if it is time. Then today is done, whatever comes of it."""
+        """Return WAITING and the body to send if a report is due, after marking today as done.
+
+        If none is due, return the reason and None.
+        """
         day, second = divmod(int(self._clock()), DAY)
         with self._lock():
-            known = self._id()
-            if not known:
+            usage_id = self._id()
+            if not usage_id:
                 return OFF, None
             days, slot = (_numbers(self._state.get(name)) for name in (DAYS, SLOT))
-            if not days or not slot:  # damaged: today may have been done
-                self._plan()
+            if not days or not slot:  # damaged; today's report may have been sent
+                self._schedule()
                 return WAITING, None
             if day in days or (second < slot[0] and day - 1 in days):
                 return WAITING, None
-            if second < slot[0]:  # it does not run at its time; draw another, which it had today
+            if second < slot[0]:  # it never runs at its time: draw an earlier one
                 self._state[SLOT] = str(int(self._draw() * second))
-            self._state[DAYS] = " ".join(map(str, [*days, day][-REMEMBERED:]))
-        return WAITING, self._body(known)
+            self._state[DAYS] = " ".join(map(str, [*days, day][-MAX_DAYS:]))
+        return WAITING, self._body(usage_id)
 
-    def _body(self, known):
+    def _body(self, usage_id):
         environ, given = self._environ, self._given
         version = {
             "app": given["app"] or environ.get("APP_VERSION") or "unknown",
@@ -200,32 +205,32 @@ class Reporter:
             "image": given["image"] or without_tag(environ.get("DOCKER_TAG")),
             "arch": given["arch"] or architecture(),
         }
-        return json.dumps({"id": known, "version": version}, default=str).encode()
+        return json.dumps({"id": usage_id, "version": version}, default=str).encode()
 
     def _post(self, path, content):
-        """The status of the server's answer; None if there is none."""
+        """Return the status of the server's answer, or None if there is none."""
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
         try:
             parts = urllib.parse.urlsplit(self.url)
-            where = parts.path.rstrip("/") + path if path else parts.path or "/"
-            status = self._sender(parts._replace(path=where).geturl(), body, self._deadline)
-        except Exception as error:  # noqa: BLE001  the host may bring a sender: what it raises is open
-            # Whatever kept the request from its answer, only this report is lost.
-            self._say("The server for usage reports was not reached: %s", error)
+            path = parts.path.rstrip("/") + path if path else parts.path or "/"
+            status = self._sender(parts._replace(path=path).geturl(), body, self._deadline)
+        except Exception as error:  # noqa: BLE001  a sender may raise anything, and only this report is lost
+            self._warn("The server for usage reports was not reached: %s", error)
             return None
         log.info("The server for usage reports answered %s.", status)
         return status
 
-    def _say(self, sentence, error):
-        """Log the kind of an error only: its text may quote the state, and so the id."""
-        reason = getattr(error, "reason", None)  # why urllib's URLError
-        log.warning(sentence, type(reason if isinstance(reason, Exception) else error).__name__)
+    def _warn(self, message, error):
+        """Log only the type of an error: its text may quote the state, and with it the id."""
+        reason = getattr(error, "reason", None)  # the cause of a URLError
+        log.warning(message, type(reason if isinstance(reason, Exception) else error).__name__)
 
 
 class StateFile:
-    """A JSON file as state: what a Reporter asks of a mapping. What else is in its object stays.
+    """A state in a JSON file. It implements the mapping methods that a Reporter uses.
 
-    It is replaced as a whole, so its folder has to be writable, and beside it a `.lock` is made.
+    The file's object may have other keys, which stay as they are. Each change replaces the file, so
+    its folder must be writable. A `.lock` file is created beside it.
     """
 
     def __init__(self, path):
@@ -233,7 +238,7 @@ class StateFile:
 
     @contextlib.contextmanager
     def locked(self):
-        """Keep other threads and processes out; the end of the process frees it too."""
+        """Lock out other threads and processes. The system frees the lock if the process ends."""
         descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _wait_for_lock(descriptor)
@@ -262,11 +267,12 @@ class StateFile:
             text = ""
         content = json.loads(text or "{}")
         if not isinstance(content, dict):
-            raise ValueError("not a JSON object")  # someone else's, and not to be replaced
+            raise ValueError("not a JSON object")  # not ours, so it must not be replaced
         return content
 
     def _write(self, content):
-        # Always the same name: what a crash leaves of it holds an id, and goes with the next write.
+        # The name is always the same, so that the next write removes a file, and the id in it, that
+        # a crash left behind.
         new = Path(f"{self.path}.new")
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -281,17 +287,16 @@ _threads = threading.RLock()
 
 
 def _wait_for_lock(descriptor):
-    until = time.monotonic() + LOCK_WAIT
+    deadline = time.monotonic() + LOCK_WAIT
     while True:
         try:
             if fcntl:
                 return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
-            # A lock that waits by itself knows no deadline, and another process may hold it for
-            # ever. So it is tried without waiting, again and again until LOCK_WAIT is over.
+            # A blocking call has no timeout, and another process may never free the lock.
             time.sleep(0.01)
 
 
@@ -307,48 +312,46 @@ def _numbers(value):
 
 
 def without_tag(reference):
-    """An image's name without tag and digest; the colon of a registry's port stays."""
+    """Return an image's name without its tag and digest, but with the port of its registry."""
     registry, slash, name = (reference or "").partition("@")[0].rpartition("/")
     return registry + slash + name.partition(":")[0] or None
 
 
 def architecture(system=sys.platform, built_for=None):
-    """The platform that this Python was built for: `x86_64-linux`, `arm-linux-musleabihf`."""
+    """Return the platform of this Python, such as `x86_64-linux` or `arm-linux-musleabihf`."""
     parts = (built_for or sysconfig.get_config_var("HOST_GNU_TYPE") or "").split("-")
     if system != "linux" or len(parts) < 3:
         return f"{platform.machine().lower()}-{system}"
-    library = re.sub("^gnu", "", parts[-1])  # the usual C library is not named
+    library = re.sub("^gnu", "", parts[-1])  # glibc is the usual C library and is not named
     return f"{parts[0]}-{system}" + (f"-{library}" if library else "")
 
 
 def post(url, body, deadline):
-    """POST some JSON, by the proxy that the environment names; returns the answer's status.
+    """POST JSON, through the proxy that the environment names, and return the answer's status.
 
-    Takes `deadline` seconds at most, also if the server sends a byte a second.
+    It takes at most `deadline` seconds, even if the server sends one byte per second.
     """
-    # S310 warns of URLs such as file:///etc/passwd. This one is the host's own setting, and
-    # `_Exchange` opens http and https and no other scheme.
-    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  only http and https open
+    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  `_Exchange` opens no file URL
     exchange = _Exchange(request, deadline)
     worker = threading.Thread(target=exchange.run, name="usage-report", daemon=True)
     worker.start()
     worker.join(deadline)
     status = exchange.status
-    exchange.cut()
+    exchange.abort()
     if status is None:
         raise exchange.failure or TimeoutError("the deadline is over")
     return status
 
 
 class _Exchange(urllib.request.AbstractHTTPHandler):
-    """One request, which another thread can cut short. It follows no redirect, as none asks to."""
+    """One request, which another thread can abort. It has no handler that follows redirects."""
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
     def __init__(self, request, timeout):
-        super().__init__(debuglevel=0)  # never printed, even if the host prints its own requests
+        super().__init__(debuglevel=0)  # print nothing, even if the application prints its requests
         self._request, self._timeout = request, timeout
-        self._connection, self._late = None, False
+        self._connection, self._aborted = None, False
         self.status = self.failure = None
 
     def run(self):
@@ -358,14 +361,13 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
         try:
             with opener.open(self._request, timeout=self._timeout) as response:
                 self.status = response.status
-                response.read1(ANSWER)
-        except Exception as error:  # noqa: BLE001  nothing is swallowed: `post` raises it
-            # In a thread it would only be printed; `post` raises it where the caller can see it.
+                response.read1(MAX_ANSWER)
+        except Exception as error:  # noqa: BLE001  `post` raises it in the caller's thread
             self.failure = error
 
-    def cut(self):
-        self._late = True
-        with contextlib.suppress(AttributeError, OSError):  # not connected, or not any more
+    def abort(self):
+        self._aborted = True
+        with contextlib.suppress(AttributeError, OSError):  # not connected
             self._connection.sock.shutdown(socket.SHUT_RDWR)
 
     def http_open(self, request):
@@ -380,7 +382,7 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
         class Connection(kind):
             def connect(self):
                 super().connect()
-                if exchange._late:  # the look-up of the name took too long: send nothing
+                if exchange._aborted:  # the name lookup took too long: send nothing
                     self.close()
                     raise TimeoutError("the deadline is over")
 
@@ -389,36 +391,42 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
 
 
 def main(arguments=None, environ=os.environ, **options):
-    """Run the command; returns its exit code."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("command", choices=["preview", "send", "opt-in", "opt-out"])
-    parser.add_argument("--url", default="", help="the server; or USAGE_REPORTING_URL")
-    parser.add_argument("--state", help="the file with the id; or USAGE_REPORTING_STATE")
-    parser.add_argument("--version", help="of the application; or APP_VERSION")
-    parser.add_argument("--no-forget", action="store_true", help="opt out without a request")
-    asked = parser.parse_args(arguments)
-    state = asked.state or environ.get("USAGE_REPORTING_STATE")
+    parser.add_argument(
+        "--url", default="", help="URL of the server (default: USAGE_REPORTING_URL)"
+    )
+    parser.add_argument(
+        "--state", help="path of the file that stores the id (default: USAGE_REPORTING_STATE)"
+    )
+    parser.add_argument("--version", help="version of the application (default: APP_VERSION)")
+    parser.add_argument(
+        "--no-forget", action="store_true", help="opt out without asking the server to forget"
+    )
+    args = parser.parse_args(arguments)
+    state = args.state or environ.get("USAGE_REPORTING_STATE")
     if not state:
         parser.error("give --state, or set USAGE_REPORTING_STATE")
-    reporter = Reporter(asked.url, StateFile(state), asked.version, environ=environ, **options)
-    if not reporter.url and asked.command == "send":
+    reporter = Reporter(args.url, StateFile(state), args.version, environ=environ, **options)
+    if not reporter.url and args.command == "send":
         parser.error("give --url, or set USAGE_REPORTING_URL")
-    sentence, succeeded = _run(reporter, asked)
+    sentence, succeeded = _run(reporter, args)
     print(sentence)
     return 0 if succeeded else 1
 
 
-def _run(reporter, asked):
-    if asked.command == "preview":
+def _run(reporter, args):
+    if args.command == "preview":
         return reporter.preview().decode(), True
-    if asked.command == "send":
+    if args.command == "send":
         outcome = reporter.send()
         return outcome, outcome in (SENT, WAITING, OFF)
-    if asked.command == "opt-in":
+    if args.command == "opt-in":
         if reporter.opt_in():
             return "Opted in. The first report is due tomorrow; `preview` shows it.", True
         return "Not opted in: DO_NOT_TRACK is set, or the state cannot be read or written.", False
-    if reporter.opt_out(forget=not asked.no_forget):
+    if reporter.opt_out(forget=not args.no_forget):
         return "Opted out: the id is deleted.", True
     return "The id could not be deleted. Delete the state file yourself.", False
 

@@ -1,6 +1,7 @@
-"""The service definition of the tracker that this replaces, unchanged.
+"""The service definition of the tracker that this server replaces, unchanged.
 
-A proxy in front of port 9292, `/stats` as health path, a read-only container without capabilities.
+It has a proxy in front of port 9292, `/stats` as its health check, and a read-only container
+without capabilities.
 """
 
 import json
@@ -15,27 +16,22 @@ CONTAINER = (
 )
 
 
-def test_it_takes_the_old_one_s_place(start):
+def test_the_server_runs_unchanged_in_place_of_the_tracker_before_it(start):
     needs("bwrap", "bubblewrap")
     server = start(under=CONTAINER, DOCS_URL=DOCS_URL).wait_until_ready()
-    assert server.request("GET", "/stats").status == 200  # as its proxy asks whether it is healthy
-    assert (
-        server.request("GET", "/", headers={"Accept": "text/html"}).headers["Location"] == DOCS_URL
-    )
-    reports = [
+    assert server.request("GET", "/stats").status == 200  # the health check
+    browser = {"Accept": "text/html"}
+    assert server.request("GET", "/", headers=browser).headers["Location"] == DOCS_URL
+    accepted = [
         each["request"]
         for each in EXCHANGES
         if each["original"]["status"] == 201 and each["ours"] == "same"
     ]
-    for sent in reports:
-        passed_on = {
-            "X-Forwarded-For": "192.0.2.7",
-            "X-Forwarded-Proto": "https",
-            "Via": "1.1 proxy",
-        }
-        answer = server.request("POST", sent["path"], sent["body"], sent["headers"] | passed_on)
-        assert answer.status == 201
-    assert server.stats()["instances"] == len({json.loads(sent["body"])["id"] for sent in reports})
+    proxied = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "Via": "1.1 proxy"}
+    for sent in accepted:
+        headers = sent["headers"] | proxied
+        assert server.request("POST", sent["path"], sent["body"], headers).status == 201
+    assert server.stats()["instances"] == len({json.loads(sent["body"])["id"] for sent in accepted})
     assert server.request("GET", "/badge").status == 302
     code, _ = server.stop()
     assert code == 0

@@ -1,4 +1,4 @@
-"""The reporter, without a server: clock, environment, chance and sender are arguments."""
+"""The reporter without a server: the tests pass the clock, the environment and the sender."""
 
 import ast
 import errno
@@ -33,18 +33,19 @@ from clients.reporter import (
 )
 from collector.numbers import folding
 from collector.reports import parsing as reports
+from collector.reports.fields import FIELDS
 
 SOURCE = Path(module.__file__)
 DAY, HOUR = 86_400, 3600
 TODAY = 20_522  # days since 1970
 NOON = TODAY * DAY + DAY // 2
-LATE_MORNING = NOON - HOUR // 2  # the middle of the times that are drawn
+LATE_MORNING = NOON - HOUR // 2  # what a draw of 0.5 gives
 URL = "http://count.example/"
 FORGET = "http://count.example/forget"
 
 
-class Server:
-    """Stands for the network: what was sent, and what is answered or raised."""
+class Network:
+    """A sender that records the requests, and returns or raises the answer."""
 
     def __init__(self, answer=201):
         self.answer, self.requests = answer, []
@@ -54,10 +55,6 @@ class Server:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-    @property
-    def bodies(self):
-        return [body for _, body in self.requests]
 
 
 class Clock:
@@ -71,16 +68,16 @@ class Clock:
         self.now += seconds
 
 
-class Unkept(dict):
-    """State of a host whose database went away."""
+class ReadOnly(dict):
+    """The state of an application whose database refuses writes."""
 
     def __setitem__(self, key, value):
-        raise RuntimeError(f"cannot keep {value}")
+        raise RuntimeError(f"cannot write {value}")
 
 
 @pytest.fixture
-def server():
-    return Server()
+def network():
+    return Network()
 
 
 @pytest.fixture
@@ -88,30 +85,23 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["file", "mapping"])
-def state(request, tmp_path):
-    return StateFile(tmp_path / "usage.json") if request.param == "file" else {}
-
-
 @pytest.fixture
 def file(tmp_path):
     return StateFile(tmp_path / "usage.json")
 
 
+@pytest.fixture(params=["file", "mapping"])
+def state(request, file):
+    return file if request.param == "file" else {}
+
+
 @pytest.fixture
-def make(server, clock):
-    """An installation that reports in the late morning, its environment given as keywords."""
+def make(network, clock):
+    """Make a reporter whose time is in the late morning; its environment is given as keywords."""
 
     def begin(state, draw=0.5, url=URL, given=None, **environ):
-        return Reporter(
-            url,
-            state,
-            **(given or {}),
-            environ=environ,
-            clock=clock,
-            draw=lambda: draw,
-            sender=server,
-        )
+        options = {"environ": environ, "clock": clock, "draw": lambda: draw, "sender": network}
+        return Reporter(url, state, **(given or {}), **options)
 
     return begin
 
@@ -121,31 +111,41 @@ def usage(make, state):
     return make(state)
 
 
+@pytest.fixture
+def due(usage, clock):
+    """A reporter that is opted in and whose report is due."""
+    assert usage.opt_in() is True
+    assert usage.send() == WAITING
+    clock.forward()
+    return usage
+
+
 def sent_id(body):
     return json.loads(body)["id"]
 
 
-def test_it_works(usage, server, clock):
-    assert usage.opt_in() is True
-    assert usage.send() == WAITING
-    clock.forward()
-    preview = usage.preview()
-    assert usage.send() == SENT
-    assert server.requests == [(URL, preview)]
+def copied(state):
+    return {name: state.get(name) for name in (ID, SLOT, DAYS)}
 
 
-# The life cycle
+# Opting in and out
 
 
-def test_there_is_no_id_before_opting_in(usage, server, clock):
+def test_nothing_is_sent_and_no_id_exists_before_opting_in(usage, network, clock):
     assert not usage.opted_in
-    assert json.loads(usage.preview())["id"] is None
+    assert sent_id(usage.preview()) is None
     clock.forward(3 * DAY)
     assert usage.send() == OFF
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_opting_in_makes_a_random_uuid_and_keeps_it(usage, make, state):
+def test_send_sends_the_preview(due, network):
+    preview = due.preview()
+    assert due.send() == SENT
+    assert network.requests == [(URL, preview)]
+
+
+def test_opt_in_creates_a_random_uuid_once(usage, make, state):
     usage.opt_in()
     first = uuid.UUID(sent_id(usage.preview()))
     assert first.version == 4
@@ -154,30 +154,25 @@ def test_opting_in_makes_a_random_uuid_and_keeps_it(usage, make, state):
     assert uuid.UUID(sent_id(make(state).preview())) == first
 
 
-def test_opting_out_deletes_the_id_and_all_else(usage, state):
-    usage.opt_in()
-    assert usage.opt_out() is True
-    assert not usage.opted_in
-    assert [state.get(key) for key in (ID, SLOT, DAYS)] == [None] * 3
-
-
-def test_opting_out_asks_the_server_to_forget(usage, server):
+def test_opt_out_deletes_the_state_and_asks_the_server_to_forget(usage, state, network):
     usage.opt_in()
     known = sent_id(usage.preview())
-    usage.opt_out()
-    assert server.requests == [(FORGET, json.dumps({"id": known}).encode())]
-    assert reports.parse_forget(server.bodies[0]) == known
+    assert usage.opt_out() is True
+    assert not usage.opted_in
+    assert set(copied(state).values()) == {None}
+    ((url, body),) = network.requests
+    assert url == FORGET
+    assert reports.parse_forget(body) == known
 
 
-def test_it_need_not(usage, server):
+def test_opt_out_sends_nothing_if_told_so_or_if_there_is_no_id(usage, network):
     usage.opt_in()
     usage.opt_out(forget=False)
-    assert server.requests == []
-    usage.opt_out()  # nobody is there who could be forgotten
-    assert server.requests == []
+    usage.opt_out()
+    assert network.requests == []
 
 
-def test_the_id_is_gone_before_the_server_is_asked(state, clock):
+def test_opt_out_deletes_the_id_before_it_asks_the_server(state, clock):
     seen = []
     usage = Reporter(URL, state, clock=clock, sender=lambda *_: seen.append(state.get(ID)) or 204)
     usage.opt_in()
@@ -186,49 +181,36 @@ def test_the_id_is_gone_before_the_server_is_asked(state, clock):
 
 
 @pytest.mark.parametrize("answer", [OSError("no"), 500, RuntimeError("no"), None])
-def test_a_server_that_does_not_forget_changes_nothing(usage, server, answer):
+def test_opt_out_succeeds_if_the_server_does_not_forget(usage, network, answer):
     usage.opt_in()
-    server.answer = answer
+    network.answer = answer
     assert usage.opt_out() is True
     assert not usage.opted_in
 
 
-def test_opting_in_again_makes_another_id_and_another_time(make, state):
-    make(state, draw=0.1).opt_in()
-    before = (state.get(ID), state.get(SLOT))
-    make(state).opt_out()
-    make(state, draw=0.9).opt_in()
-    assert state.get(ID) != before[0]
-    assert state.get(SLOT) != before[1]
-
-
-def test_opting_out_and_in_again_does_not_report_twice_a_day(usage, server, clock):
-    usage.opt_in()
+def test_opting_in_again_creates_another_id_and_time_and_no_second_report(make, state, clock):
+    first = make(state, draw=0.1)
+    first.opt_in()
     clock.forward()
-    usage.send()
-    usage.opt_out(forget=False)
-    usage.opt_in()
-    assert usage.send() == WAITING
-    assert len(server.requests) == 1
+    assert first.send() == SENT
+    before = copied(state)
+    first.opt_out(forget=False)
+    again = make(state, draw=0.9)
+    again.opt_in()
+    assert state.get(ID) != before[ID]
+    assert state.get(SLOT) != before[SLOT]
+    assert again.send() == WAITING
 
 
-def test_a_lock_that_is_not_to_be_had_keeps_no_id_alive(make, file, tmp_path):
-    make(file).opt_in()
-    (tmp_path / "usage.json.lock").unlink()
-    (tmp_path / "usage.json.lock").mkdir()
-    assert make(file).opt_out() is True
-    assert file.get(ID) is None
-
-
-def test_it_can_be_opted_out_of_while_a_report_is_under_way(state, clock):
+def test_opt_out_works_while_a_report_is_being_sent(state, clock):
     outcomes = []
 
-    def sending(url, *_):
+    def sender(url, *_):
         if url == URL:
             outcomes.append(usage.opt_out())
         return 201
 
-    usage = Reporter(URL, state, environ={}, clock=clock, sender=sending)
+    usage = Reporter(URL, state, environ={}, clock=clock, sender=sender)
     usage.opt_in()
     clock.forward(2 * DAY)
     assert usage.send() == SENT
@@ -238,28 +220,33 @@ def test_it_can_be_opted_out_of_while_a_report_is_under_way(state, clock):
     assert usage.send() == OFF
 
 
-# What is sent
+# What is sent, and where
 
 
-def test_it_is_what_the_server_reads(make):
+def test_the_server_parses_the_report(make):
     state = {ID: str(uuid.uuid4())}
     body = make(state, given={"version": "0.91.0", "sha": "0a1b"}, DOCKER_TAG="x/y:1").preview()
-    assert list(json.loads(body)["version"]) == [field.name for field in reports.FIELDS]
+    assert list(json.loads(body)["version"]) == [field.name for field in FIELDS]
     report = reports.parse(body)
     assert report.id == state[ID]
     assert report.version == {"app": "0.91.0", "image": "x/y", "arch": architecture()}
 
 
-def test_what_is_not_set_is_unknown_or_null(make):
-    version = json.loads(make({}).preview())["version"]
-    assert version == {"app": "unknown", "sha": "unknown", "image": None, "arch": architecture()}
+ENVIRON = {"APP_VERSION": "1.2", "GIT_SHA": "abc", "DOCKER_TAG": "a/b:1.2"}
 
 
-def test_the_environment_tells_what_the_application_does_not(make):
-    told = {"APP_VERSION": "1.2", "GIT_SHA": "abc", "DOCKER_TAG": "a/b:1.2"}
-    version = json.loads(make({}, **told).preview())["version"]
-    assert (version["app"], version["sha"], version["image"]) == ("1.2", "abc", "a/b")
-    assert json.loads(make({}, given={"version": "2"}, **told).preview())["version"]["app"] == "2"
+@pytest.mark.parametrize(
+    ("given", "environ", "sent"),
+    [
+        ({}, {}, ("unknown", "unknown", None)),
+        ({}, ENVIRON, ("1.2", "abc", "a/b")),
+        ({"version": "2"}, ENVIRON, ("2", "abc", "a/b")),
+    ],
+)
+def test_the_environment_fills_in_what_the_application_omits(make, given, environ, sent):
+    version = json.loads(make({}, given=given, **environ).preview())["version"]
+    assert (version["app"], version["sha"], version["image"]) == sent
+    assert version["arch"] == architecture()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +264,7 @@ def test_the_environment_tells_what_the_application_does_not(make):
         (":latest", None),
     ],
 )
-def test_an_image_is_without_its_tag(reference, name):
+def test_an_image_loses_its_tag_and_digest(reference, name):
     assert without_tag(reference) == name
 
 
@@ -291,57 +278,51 @@ def test_an_image_is_without_its_tag(reference, name):
         ("arm-linux-musleabihf", "arm-linux-musleabihf", "32-bit ARM"),
     ],
 )
-def test_a_platform_is_named_as_others_name_it(built_for, arch, family):
+def test_the_server_knows_the_family_of_a_platform(built_for, arch, family):
     assert architecture("linux", built_for) == arch
     assert folding.family(arch) == family
 
 
-def test_a_platform_without_a_triplet_is_the_machine_s(monkeypatch):
+def test_a_platform_without_a_triplet_is_named_after_the_machine(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "AMD64")
     assert architecture("win32") == "amd64-win32"
 
 
+A, B = "http://a.example", "http://b.example"
+
+
 @pytest.mark.parametrize(
-    ("environ", "url"),
+    ("url", "environ", "sent_to", "forget"),
     [
-        ({}, URL),
-        ({"USAGE_TRACKING_URL": "http://second.example"}, "http://second.example/"),
-        (
-            {"USAGE_REPORTING_URL": "http://a.example", "USAGE_TRACKING_URL": "http://b.example"},
-            "http://a.example/",
-        ),
-        ({"USAGE_REPORTING_URL": ""}, URL),
+        (URL, {}, URL, FORGET),
+        (URL, {"USAGE_REPORTING_URL": ""}, URL, FORGET),
+        (URL, {"USAGE_TRACKING_URL": B}, f"{B}/", f"{B}/forget"),
+        (URL, {"USAGE_REPORTING_URL": A, "USAGE_TRACKING_URL": B}, f"{A}/", f"{A}/forget"),
+        (f"{A}/tracker", {}, f"{A}/tracker", f"{A}/tracker/forget"),
+        (f"{A}/tracker/", {}, f"{A}/tracker/", f"{A}/tracker/forget"),
     ],
 )
-def test_the_environment_says_where(make, server, clock, environ, url):
-    usage = make({}, **environ)
+def test_requests_go_to_the_url_of_the_environment_or_the_application(
+    make, network, clock, url, environ, sent_to, forget
+):
+    usage = make({}, url=url, **environ)
     usage.opt_in()
     clock.forward()
     usage.send()
     usage.opt_out()
-    assert [where for where, _ in server.requests] == [url, f"{url}forget"]
-
-
-@pytest.mark.parametrize("url", ["http://count.example/tracker", "http://count.example/tracker/"])
-def test_forgetting_is_asked_for_under_the_same_prefix(make, server, url):
-    usage = make({}, url=url)
-    usage.opt_in()
-    usage.opt_out()
-    assert server.requests[0][0] == "http://count.example/tracker/forget"
+    assert [where for where, _ in network.requests] == [sent_to, forget]
 
 
 @pytest.mark.parametrize(
     ("value", "outcome"),
     [("1", OFF), ("true", OFF), ("no", OFF), ("", SENT), ("0", SENT), ("false", SENT)],
 )
-def test_do_not_track_is_honoured(make, state, clock, server, value, outcome):
-    make(state).opt_in()
-    clock.forward()
+def test_do_not_track_prevents_reports(due, make, state, network, value, outcome):
     assert make(state, DO_NOT_TRACK=value).send() == outcome
-    assert len(server.requests) == (outcome == SENT)
+    assert len(network.requests) == (outcome == SENT)
 
 
-def test_do_not_track_makes_no_id_and_keeps_nobody_from_opting_out(make, state):
+def test_do_not_track_prevents_opting_in_but_not_opting_out(make, state):
     assert make(state, DO_NOT_TRACK="1").opt_in() is False
     assert state.get(ID) is None
     make(state).opt_in()
@@ -349,10 +330,10 @@ def test_do_not_track_makes_no_id_and_keeps_nobody_from_opting_out(make, state):
     assert state.get(ID) is None
 
 
-# When it is sent
+# When a report is sent
 
 
-def test_once_a_day_at_its_time(usage, server, clock):
+def test_a_report_is_sent_once_a_day_at_the_time_drawn(usage, clock):
     usage.opt_in()
     clock.now = (TODAY + 1) * DAY
     moments = []
@@ -363,43 +344,36 @@ def test_once_a_day_at_its_time(usage, server, clock):
     assert moments == [LATE_MORNING + n * DAY for n in (1, 2, 3)]
 
 
-def test_a_fleet_that_opts_in_at_once_is_spread_over_the_day(clock, server):
-    chance = random.Random(9)
-    fleet = [Reporter(URL, {}, clock=clock, draw=chance.random, sender=server) for _ in range(2300)]
+def test_instances_that_opt_in_at_once_report_spread_over_the_day(clock, network):
+    draw = random.Random(9).random
+    fleet = [Reporter(URL, {}, clock=clock, draw=draw, sender=network) for _ in range(2300)]
     assert all(usage.opt_in() for usage in fleet)
     hours = []
     for hour in range(24):
-        clock.now = (TODAY + 1) * DAY + hour * HOUR + 17 * 60  # as an hourly cron job
+        clock.now = (TODAY + 1) * DAY + hour * HOUR + 17 * 60  # an hourly cron job
         hours.append(sum(usage.send() == SENT for usage in fleet))
     assert sum(hours) == 2300
     assert max(hours) < 150
 
 
-def test_a_restart_does_not_report_twice(make, state, server, clock):
-    make(state).opt_in()
-    clock.forward()
+def test_a_restart_does_not_repeat_a_report(due, make, state, network):
     assert [make(state).send() for _ in range(3)] == [SENT, WAITING, WAITING]
-    assert len(server.requests) == 1
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize("answer", [OSError("down"), 301, 500, 200, None])
-def test_a_failed_report_is_lost_and_the_next_one_is_not(usage, server, clock, answer):
-    usage.opt_in()
+def test_a_failed_report_is_not_retried_and_the_next_one_is_sent(due, network, clock, answer):
+    network.answer = answer
+    assert [due.send() for _ in range(5)] == [LOST] + [WAITING] * 4
+    network.answer = 201
     clock.forward()
-    server.answer = answer
-    assert [usage.send() for _ in range(5)] == [LOST] + [WAITING] * 4
-    server.answer = 201
-    clock.forward()
-    assert usage.send() == SENT
-    assert len(server.requests) == 2
+    assert due.send() == SENT
+    assert len(network.requests) == 2
 
 
-def test_a_crash_while_sending_does_not_repeat(make, state, server, clock):
+def test_a_crash_during_a_report_does_not_repeat_it(due, make, state, clock):
     class Crash(BaseException):
         pass
-
-    make(state).opt_in()
-    clock.forward()
 
     def crash(*_):
         raise Crash
@@ -409,19 +383,17 @@ def test_a_crash_while_sending_does_not_repeat(make, state, server, clock):
     assert make(state).send() == WAITING
 
 
-def test_two_that_share_a_state_report_once(make, state, server, clock):
-    make(state).opt_in()
-    clock.forward()
+def test_two_threads_that_share_a_state_report_once(due, make, state, network):
     both = [make(StateFile(state.path) if isinstance(state, StateFile) else state) for _ in "12"]
     for usage in both * 20:
         threads = [threading.Thread(target=each.send) for each in both]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
         usage.send()
-    assert len(server.requests) == 1
+    assert len(network.requests) == 1
 
 
-def test_one_that_never_runs_at_its_time_reports_daily_all_the_same(make, state, clock):
+def test_an_instance_that_never_runs_at_its_time_still_reports_daily(make, state, clock):
     usage = make(state, draw=0.9)
     usage.opt_in()
     outcomes = []
@@ -431,24 +403,21 @@ def test_one_that_never_runs_at_its_time_reports_daily_all_the_same(make, state,
     assert outcomes == [WAITING, SENT, SENT, SENT, SENT, SENT]
 
 
-def test_one_that_was_off_for_days_reports_at_once(usage, clock):
+def test_an_instance_that_was_off_for_days_reports_once_at_once(usage, clock):
     usage.opt_in()
     clock.forward(9 * DAY - 11 * HOUR)
     assert [usage.send(), usage.send()] == [SENT, WAITING]
 
 
-def test_a_clock_that_jumps_far_ahead_and_back_does_not_silence_it(usage, clock, server):
-    usage.opt_in()
-    clock.forward()
-    outcomes = [usage.send()]
+def test_a_clock_that_jumps_far_ahead_and_back_causes_no_repetition_and_no_silence(due, clock):
+    outcomes = [due.send()]
     for jump in (1000 * DAY, -1000 * DAY, 1000 * DAY, -1000 * DAY, DAY, DAY):
         clock.forward(jump)
-        outcomes.append(usage.send())
-    # Never twice on a day by either clock; and on the next day as if nothing had been.
+        outcomes.append(due.send())
     assert outcomes == [SENT, SENT, WAITING, WAITING, WAITING, SENT, SENT]
 
 
-def test_a_clock_that_goes_back_an_hour_over_midnight_does_not_repeat(make, state, clock):
+def test_a_clock_that_goes_back_over_midnight_causes_no_repetition(make, state, clock):
     usage = make(state, draw=0)
     usage.opt_in()
     clock.now = (TODAY + 1) * DAY
@@ -459,18 +428,17 @@ def test_a_clock_that_goes_back_an_hour_over_midnight_does_not_repeat(make, stat
     assert outcomes == [SENT, WAITING, WAITING, WAITING]
 
 
-def test_a_thread_looks_whether_it_is_time(make, server, clock):
-    usage = make({})
-    usage.opt_in()
-    clock.forward()
+def test_start_sends_from_a_thread(clock):
     arrived = threading.Event()
-    usage._sender = lambda *_: arrived.set() or 201
+    usage = Reporter(URL, {}, environ={}, clock=clock, sender=lambda *_: arrived.set() or 201)
+    usage.opt_in()
+    clock.forward(2 * DAY)
     stop = usage.start(every=0.001)
     assert arrived.wait(30)
     stop()
 
 
-def test_a_host_without_threads_to_spare_goes_on(make, monkeypatch):
+def test_start_raises_nothing_if_no_thread_can_start(make, monkeypatch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
@@ -481,13 +449,13 @@ def test_a_host_without_threads_to_spare_goes_on(make, monkeypatch):
 # The state
 
 
-def test_the_file_is_private_and_nothing_is_left_beside_it(make, file, tmp_path):
+def test_the_state_file_is_private_and_leaves_nothing_but_its_lock_beside_it(make, file, tmp_path):
     make(file).opt_in()
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"usage.json", "usage.json.lock"}
 
 
-def test_the_host_s_own_data_stays(make, file, clock):
+def test_other_data_in_the_state_file_stays(make, file, clock):
     file.path.write_text('{"theme": "dark"}')
     usage = make(file)
     usage.opt_in()
@@ -507,8 +475,8 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_file_that_cannot_be_read_is_left_as_it_is_and_nothing_is_sent(
-    make, file, server, clock, content
+def test_a_state_file_that_cannot_be_parsed_stays_as_it_is_and_nothing_is_sent(
+    make, file, network, clock, content
 ):
     file.path.write_bytes(content)
     usage = make(file)
@@ -519,29 +487,29 @@ def test_a_file_that_cannot_be_read_is_left_as_it_is_and_nothing_is_sent(
     assert usage.opt_in() is False
     assert usage.opt_out() is False
     assert file.path.read_bytes() == content
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_an_empty_file_is_a_new_one(make, file):
+def test_an_empty_state_file_is_a_new_one(make, file):
     file.path.touch()
     assert make(file).opt_in() is True
 
 
-def test_what_a_crash_left_of_a_write_is_not_read_and_goes_with_the_next(make, file, tmp_path):
+def test_the_rest_of_an_interrupted_write_is_ignored_and_removed(make, file, tmp_path):
     make(file).opt_in()
-    left = tmp_path / "usage.json.new"
-    left.write_text('{"usage_id": "fdb4')
+    rest = tmp_path / "usage.json.new"
+    rest.write_text('{"usage_id": "fdb4')
     usage = make(StateFile(file.path))
     assert usage.opted_in
     usage.opt_out()
-    assert not left.exists()
+    assert not rest.exists()
     assert not usage.opted_in
 
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EBUSY])
 @pytest.mark.parametrize("call", ["os.open", "os.fsync", "pathlib.Path.replace"])
-def test_a_file_that_cannot_be_written_sends_nothing(
-    make, file, server, clock, monkeypatch, error, call
+def test_a_state_file_that_cannot_be_written_prevents_reports_until_it_can(
+    make, file, network, clock, monkeypatch, error, call
 ):
     def refuse(*_):
         raise OSError(error, os.strerror(error))
@@ -555,11 +523,13 @@ def test_a_file_that_cannot_be_written_sends_nothing(
         assert usage.opt_out() is False
         assert make(StateFile(file.path.with_name("other"))).opt_in() is False
     assert usage.opted_in
-    assert server.requests == []
-    assert usage.send() == SENT  # once it can be written again
+    assert network.requests == []
+    assert usage.send() == SENT
 
 
-def test_a_file_that_may_not_be_read_counts_as_not_opted_in(make, file, server, monkeypatch):
+def test_a_state_file_without_read_permission_counts_as_not_opted_in(
+    make, file, network, monkeypatch
+):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, "no")
 
@@ -567,47 +537,44 @@ def test_a_file_that_may_not_be_read_counts_as_not_opted_in(make, file, server, 
     monkeypatch.setattr("pathlib.Path.read_text", refuse)
     assert not make(file).opted_in
     assert make(file).send() == BROKEN
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_a_folder_that_is_not_there_is_not_made(make, tmp_path):
+def test_a_missing_folder_is_not_created(make, tmp_path):
     usage = make(StateFile(tmp_path / "missing" / "usage.json"))
     assert usage.opt_in() is False
     assert usage.send() == BROKEN
-    assert usage.opt_out() is True  # nothing is there
+    assert usage.opt_out() is True  # there is no id
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mapping_that_fails_sends_nothing(make, clock, server, state):
-    make(state).opt_in()
-    clock.forward()
-    broken = Unkept({name: state.get(name) for name in (ID, SLOT, DAYS)})
-    assert make(broken).send() == BROKEN
-    assert make(Unkept()).opt_in() is False
-    assert server.requests == []
+def test_a_mapping_that_cannot_be_written_prevents_reports(due, make, network, state):
+    assert make(ReadOnly(copied(state))).send() == BROKEN
+    assert make(ReadOnly()).opt_in() is False
+    assert network.requests == []
 
 
-@pytest.mark.parametrize("damaged", [{DAYS: ""}, {DAYS: None}, {SLOT: "x"}, {SLOT: None, DAYS: 0}])
-def test_a_damaged_schedule_waits_until_tomorrow(make, clock, server, damaged):
+@pytest.mark.parametrize("damage", [{DAYS: ""}, {DAYS: None}, {SLOT: "x"}, {SLOT: None, DAYS: 0}])
+def test_a_damaged_schedule_waits_until_tomorrow(make, clock, damage):
     state = {}
     make(state).opt_in()
     clock.forward()
-    state.update(damaged)
+    state.update(damage)
     assert [make(state).send(), make(state).send()] == [WAITING, WAITING]
     clock.forward()
     assert make(state).send() == SENT
 
 
-@pytest.mark.parametrize("damaged", ["", "my-server", 7, None, ["x"]])
-def test_an_id_that_is_none_is_replaced_on_opting_in(make, damaged):
-    usage = make({ID: damaged})
+@pytest.mark.parametrize("damage", ["", "my-server", 7, None, ["x"]])
+def test_opt_in_replaces_an_id_that_is_not_a_uuid(make, damage):
+    usage = make({ID: damage})
     assert not usage.opted_in
     assert usage.send() == OFF
     usage.opt_in()
     assert uuid.UUID(sent_id(usage.preview())).version == 4
 
 
-def test_processes_that_share_a_mapping_bring_a_lock(clock, server):
+def test_a_mapping_is_changed_only_under_the_lock_that_the_application_passes(clock, network):
     lock = threading.Lock()
 
     class Locked(dict):
@@ -615,22 +582,30 @@ def test_processes_that_share_a_mapping_bring_a_lock(clock, server):
             assert lock.locked()
             super().__setitem__(key, value)
 
-    usage = Reporter(URL, Locked(), lock=lambda: lock, environ={}, clock=clock, sender=server)
+    usage = Reporter(URL, Locked(), lock=lambda: lock, environ={}, clock=clock, sender=network)
     assert usage.opt_in()
     clock.forward(2 * DAY)
     assert usage.send() == SENT
 
 
-def test_a_lock_that_another_holds_is_waited_for_and_then_given_up(make, file, monkeypatch):
+def test_a_lock_that_another_holds_prevents_reports_but_not_opting_out(make, file, monkeypatch):
     monkeypatch.setattr(module, "LOCK_WAIT", 0.05)
     make(file).opt_in()
     with StateFile(file.path).locked():
         assert make(file).send() == BROKEN
-        assert make(file).opt_out() is True  # deleting waits for nobody
+        assert make(file).opt_out() is True
     assert file.get(ID) is None
 
 
-def test_it_locks_where_there_is_no_fcntl_too(make, file, monkeypatch):
+def test_opt_out_deletes_the_id_even_if_the_lock_cannot_be_opened(make, file, tmp_path):
+    make(file).opt_in()
+    (tmp_path / "usage.json.lock").unlink()
+    (tmp_path / "usage.json.lock").mkdir()
+    assert make(file).opt_out() is True
+    assert file.get(ID) is None
+
+
+def test_the_state_file_is_locked_on_windows_too(make, file, monkeypatch):
     calls = []
     windows = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *call: calls.append(call[1:]))
     monkeypatch.setattr(module, "fcntl", None)
@@ -644,7 +619,7 @@ def test_it_locks_where_there_is_no_fcntl_too(make, file, monkeypatch):
 
 @pytest.fixture
 def lines():
-    """What is logged, as any handler of the host's would get it."""
+    """What is logged, as a handler of the application gets it."""
     logged = []
     handler = logging.Handler()
     handler.emit = lambda record: logged.append(handler.format(record))
@@ -655,21 +630,21 @@ def lines():
     module.log.setLevel(logging.NOTSET)
 
 
-def test_no_log_line_holds_the_id(make, state, server, clock, lines):
-    usage = make(state)
-    usage.opt_in()
-    known = sent_id(usage.preview())
+def test_no_log_line_holds_the_id(due, make, state, network, clock, lines):
+    class Undeletable(ReadOnly):
+        def pop(self, *_):
+            return 1 / 0
+
+    known = sent_id(due.preview())
     for answer in (201, 500, OSError(known), RuntimeError(known)):
+        network.answer = answer
+        due.send()
         clock.forward()
-        server.answer = answer
-        usage.send()
-    unkept = Unkept({name: state.get(name) for name in (ID, SLOT, DAYS)})
-    unkept.__class__.pop = lambda *_: 1 / 0
-    clock.forward()
-    make(unkept).send()
-    make(unkept).opt_out()
-    make(Unkept()).opt_in()
-    usage.opt_out()
+    broken = Undeletable(copied(state))
+    make(broken).send()
+    make(broken).opt_out()
+    make(ReadOnly()).opt_in()
+    due.opt_out()
     assert [line.rpartition(" ")[2] for line in lines] == [
         *("201.", "500.", "OSError", "RuntimeError"),
         *("RuntimeError", "ZeroDivisionError", "RuntimeError", "RuntimeError"),
@@ -677,7 +652,7 @@ def test_no_log_line_holds_the_id(make, state, server, clock, lines):
     assert known not in str(lines)
 
 
-def test_a_broken_state_is_said_once_and_not_every_minute(make, file, lines):
+def test_a_broken_state_is_logged_once(make, file, lines):
     file.path.write_text("{")
     usage = make(file)
     for _ in range(5):
@@ -689,19 +664,20 @@ def test_a_broken_state_is_said_once_and_not_every_minute(make, file, lines):
 
 
 @pytest.fixture
-def command(tmp_path, capsys, server, clock):
+def command(tmp_path, capsys, network, clock):
+    """Run the command; return its exit code and what it prints."""
+
     def run(*arguments, **environ):
         environ = {"USAGE_REPORTING_STATE": str(tmp_path / "usage.json")} | environ
-        options = {"clock": clock, "draw": lambda: 0.5, "sender": server}
-        code = main(arguments, environ, **options)
+        code = main(arguments, environ, clock=clock, draw=lambda: 0.5, sender=network)
         return code, capsys.readouterr().out.strip()
 
     return run
 
 
-def test_the_command_does_what_the_class_does(command, clock, server):
+def test_the_command_opts_in_previews_sends_and_opts_out(command, clock, network):
     url = ("--url", URL, "--version", "1.2")
-    assert json.loads(command("preview", *url)[1])["id"] is None
+    assert sent_id(command("preview", *url)[1]) is None
     assert command("send", *url) == (0, OFF)
     assert command("opt-in", *url)[0] == 0
     code, preview = command("preview", *url)
@@ -711,22 +687,22 @@ def test_the_command_does_what_the_class_does(command, clock, server):
     assert command("send", *url) == (0, SENT)
     assert command("send", *url) == (0, WAITING)
     assert command("opt-out", *url) == (0, "Opted out: the id is deleted.")
-    assert server.requests[0] == (URL, preview.encode())
-    assert [url for url, _ in server.requests] == [URL, FORGET]
+    assert network.requests[0] == (URL, preview.encode())
+    assert [url for url, _ in network.requests] == [URL, FORGET]
 
 
-def test_opting_out_by_command_without_a_request(command, server):
+def test_the_command_opts_out_without_a_request_if_told_so(command, network):
     command("opt-in")
     assert command("opt-out", "--no-forget")[0] == 0
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_the_command_fails_with_a_sentence(command, clock, server, tmp_path):
+def test_the_command_exits_with_1_if_it_fails(command, clock, network, tmp_path):
     url = ("--url", URL)
     assert command("opt-in", DO_NOT_TRACK="1")[0] == 1
     command("opt-in")
     clock.forward()
-    server.answer = 500
+    network.answer = 500
     assert command("send", *url) == (1, LOST)
     (tmp_path / "usage.json").write_text("{")
     assert command("send", *url) == (1, BROKEN)
@@ -734,35 +710,28 @@ def test_the_command_fails_with_a_sentence(command, clock, server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["send"], "USAGE_REPORTING_STATE"),
         (["send", "--state", "unused.json"], "USAGE_REPORTING_URL"),
         (["report"], "invalid choice"),
     ],
 )
-def test_the_command_says_what_is_missing(capsys, arguments, said):
+def test_the_command_names_a_missing_argument(capsys, arguments, message):
     with pytest.raises(SystemExit) as ended:
         main(arguments, {})
     assert ended.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-# The file
-
-
-def test_it_is_python_3_9_without_dependencies():
+def test_the_file_is_python_3_9_and_has_no_dependencies():
     tree = ast.parse(SOURCE.read_text(), feature_version=(3, 9))
-    imported = {
-        name.name.partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for name in node.names
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        name
+        for node in imports
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+        )
     }
-    assert imported - {"msvcrt"} <= sys.stdlib_module_names
-
-
-def test_every_function_is_short():
-    tree = ast.parse(SOURCE.read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    assert max(node.end_lineno - node.lineno for node in functions) < 25
+    assert {name.partition(".")[0] for name in names} - {"msvcrt"} <= sys.stdlib_module_names
