@@ -1,6 +1,7 @@
 """The reporter without a server: the tests pass the clock, the environment and the sender."""
 
 import ast
+import contextlib
 import errno
 import json
 import logging
@@ -52,7 +53,7 @@ class Network:
 
     def __call__(self, url, body, deadline):
         self.requests.append((url, body))
-        if isinstance(self.answer, Exception):
+        if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
@@ -172,20 +173,21 @@ def test_opt_out_sends_nothing_if_told_so_or_if_there_is_no_id(usage, network):
     assert network.requests == []
 
 
-def test_opt_out_deletes_the_id_before_it_asks_the_server(state, clock):
-    seen = []
-    usage = Reporter(URL, state, clock=clock, sender=lambda *_: seen.append(state.get(ID)) or 204)
-    usage.opt_in()
-    assert usage.opt_out()
-    assert seen == [None]
+@pytest.mark.parametrize("answer", [204, 500, None, OSError("no"), RuntimeError("no")])
+def test_opt_out_deletes_the_id_before_it_asks_the_server_whatever_that_answers(
+    state, clock, answer
+):
+    seen, network = [], Network(answer)
 
+    def sender(*request):
+        seen.append(state.get(ID))
+        return network(*request)
 
-@pytest.mark.parametrize("answer", [OSError("no"), 500, RuntimeError("no"), None])
-def test_opt_out_succeeds_if_the_server_does_not_forget(usage, network, answer):
+    usage = Reporter(URL, state, environ={}, clock=clock, sender=sender)
     usage.opt_in()
-    network.answer = answer
     assert usage.opt_out() is True
     assert not usage.opted_in
+    assert seen == [None]
 
 
 def test_opting_in_again_creates_another_id_and_time_and_no_second_report(make, state, clock):
@@ -356,30 +358,26 @@ def test_instances_that_opt_in_at_once_report_spread_over_the_day(clock, network
     assert max(hours) < 150
 
 
-def test_a_restart_does_not_repeat_a_report(due, make, state, network):
-    assert [make(state).send() for _ in range(3)] == [SENT, WAITING, WAITING]
-    assert len(network.requests) == 1
-
-
-@pytest.mark.parametrize("answer", [OSError("down"), 301, 500, 200, None])
-def test_a_failed_report_is_not_retried_and_the_next_one_is_sent(due, network, clock, answer):
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [(201, SENT), (200, LOST), (301, LOST), (500, LOST), (None, LOST), (OSError("down"), LOST)],
+)
+def test_a_report_is_not_repeated_by_a_restart_or_a_failure_and_the_next_one_is_sent(
+    due, make, state, network, clock, answer, outcome
+):
     network.answer = answer
-    assert [due.send() for _ in range(5)] == [LOST] + [WAITING] * 4
+    assert [due.send(), due.send()] == [outcome, WAITING]
+    assert [make(state).send(), make(state).send()] == [WAITING, WAITING]
     network.answer = 201
     clock.forward()
     assert due.send() == SENT
     assert len(network.requests) == 2
 
 
-def test_a_crash_during_a_report_does_not_repeat_it(due, make, state, clock):
-    class Crash(BaseException):
-        pass
-
-    def crash(*_):
-        raise Crash
-
-    with pytest.raises(Crash):
-        Reporter(URL, state, environ={}, clock=clock, sender=crash).send()
+def test_a_crash_during_a_report_does_not_repeat_it(due, make, state, network):
+    network.answer = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        due.send()
     assert make(state).send() == WAITING
 
 
@@ -455,14 +453,15 @@ def test_the_state_file_is_private_and_leaves_nothing_but_its_lock_beside_it(mak
     assert {path.name for path in tmp_path.iterdir()} == {"usage.json", "usage.json.lock"}
 
 
-def test_other_data_in_the_state_file_stays(make, file, clock):
-    file.path.write_text('{"theme": "dark"}')
+@pytest.mark.parametrize(("before", "after"), [("", {}), ('{"theme": "dark"}', {"theme": "dark"})])
+def test_other_data_in_the_state_file_stays(make, file, clock, before, after):
+    file.path.write_text(before)
     usage = make(file)
-    usage.opt_in()
+    assert usage.opt_in() is True
     clock.forward()
-    usage.send()
-    usage.opt_out()
-    assert json.loads(file.path.read_text()) == {"theme": "dark"}
+    assert usage.send() == SENT
+    assert usage.opt_out() is True
+    assert json.loads(file.path.read_text()) == after
 
 
 UNREADABLE = {
@@ -471,14 +470,21 @@ UNREADABLE = {
     "not an object": b"[1, 2]",
     "not text": b"\xff\xfe\x00",
     "deeper than the stack": b"[" * 200_000,
+    "no permission": b"{}",
 }
 
 
-@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
-def test_a_state_file_that_cannot_be_parsed_stays_as_it_is_and_nothing_is_sent(
-    make, file, network, clock, content
+@pytest.mark.parametrize("problem", UNREADABLE)
+def test_a_state_file_that_cannot_be_read_stays_as_it_is_and_nothing_is_sent(
+    make, file, network, clock, monkeypatch, problem
 ):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "no")
+
+    content = UNREADABLE[problem]
     file.path.write_bytes(content)
+    if problem == "no permission":
+        monkeypatch.setattr("pathlib.Path.read_text", refuse)
     usage = make(file)
     clock.forward()
     assert not usage.opted_in
@@ -488,11 +494,6 @@ def test_a_state_file_that_cannot_be_parsed_stays_as_it_is_and_nothing_is_sent(
     assert usage.opt_out() is False
     assert file.path.read_bytes() == content
     assert network.requests == []
-
-
-def test_an_empty_state_file_is_a_new_one(make, file):
-    file.path.touch()
-    assert make(file).opt_in() is True
 
 
 def test_the_rest_of_an_interrupted_write_is_ignored_and_removed(make, file, tmp_path):
@@ -525,19 +526,6 @@ def test_a_state_file_that_cannot_be_written_prevents_reports_until_it_can(
     assert usage.opted_in
     assert network.requests == []
     assert usage.send() == SENT
-
-
-def test_a_state_file_without_read_permission_counts_as_not_opted_in(
-    make, file, network, monkeypatch
-):
-    def refuse(*_, **__):
-        raise PermissionError(errno.EACCES, "no")
-
-    make(file).opt_in()
-    monkeypatch.setattr("pathlib.Path.read_text", refuse)
-    assert not make(file).opted_in
-    assert make(file).send() == BROKEN
-    assert network.requests == []
 
 
 def test_a_missing_folder_is_not_created(make, tmp_path):
@@ -588,20 +576,18 @@ def test_a_mapping_is_changed_only_under_the_lock_that_the_application_passes(cl
     assert usage.send() == SENT
 
 
-def test_a_lock_that_another_holds_prevents_reports_but_not_opting_out(make, file, monkeypatch):
+@pytest.mark.parametrize("problem", ["held", "broken"])
+def test_a_lock_that_cannot_be_had_prevents_reports_but_not_opting_out(
+    make, file, tmp_path, monkeypatch, problem
+):
     monkeypatch.setattr(module, "LOCK_WAIT", 0.05)
     make(file).opt_in()
-    with StateFile(file.path).locked():
+    if problem == "broken":
+        (tmp_path / "usage.json.lock").unlink()
+        (tmp_path / "usage.json.lock").mkdir()
+    with StateFile(file.path).locked() if problem == "held" else contextlib.nullcontext():
         assert make(file).send() == BROKEN
         assert make(file).opt_out() is True
-    assert file.get(ID) is None
-
-
-def test_opt_out_deletes_the_id_even_if_the_lock_cannot_be_opened(make, file, tmp_path):
-    make(file).opt_in()
-    (tmp_path / "usage.json.lock").unlink()
-    (tmp_path / "usage.json.lock").mkdir()
-    assert make(file).opt_out() is True
     assert file.get(ID) is None
 
 
@@ -688,13 +674,9 @@ def test_the_command_opts_in_previews_sends_and_opts_out(command, clock, network
     assert command("send", *url) == (0, WAITING)
     assert command("opt-out", *url) == (0, "Opted out: the id is deleted.")
     assert network.requests[0] == (URL, preview.encode())
+    assert command("opt-in", *url)[0] == 0
+    assert command("opt-out", "--no-forget", *url)[0] == 0
     assert [url for url, _ in network.requests] == [URL, FORGET]
-
-
-def test_the_command_opts_out_without_a_request_if_told_so(command, network):
-    command("opt-in")
-    assert command("opt-out", "--no-forget")[0] == 0
-    assert network.requests == []
 
 
 def test_the_command_exits_with_1_if_it_fails(command, clock, network, tmp_path):
