@@ -112,8 +112,8 @@ class Reporter:
             # The settings page needs to know that the id is still there.
             self._warn("The id for usage reports could not be deleted: %s", error)
             return False
-        if forget and _uuid(deleted):
-            self._post("/forget", {"id": _uuid(deleted)})
+        if forget and deleted:
+            self._post("/forget", json.dumps({"id": deleted}).encode())
         return True
 
     def preview(self):
@@ -169,7 +169,7 @@ class Reporter:
             for name in (SLOT, DAYS):
                 with contextlib.suppress(Exception):
                     self._state.pop(name, None)
-        return deleted
+        return _uuid(deleted)
 
     def _schedule(self):
         """Draw the time of day of the reports. The first one is due tomorrow."""
@@ -207,9 +207,8 @@ class Reporter:
         }
         return json.dumps({"id": usage_id, "version": version}, default=str).encode()
 
-    def _post(self, path, content):
+    def _post(self, path, body):
         """Return the status of the server's answer, or None if there is none."""
-        body = content if isinstance(content, bytes) else json.dumps(content).encode()
         try:
             parts = urllib.parse.urlsplit(self.url)
             path = parts.path.rstrip("/") + path if path else parts.path or "/"
