@@ -91,7 +91,7 @@ class Bodies(Fuzz):
     """Bodies of reports; one in ten is sent to /forget instead."""
 
     def __init__(self, port: int, worker: int, seed: int) -> None:
-        source = random.Random(seed)
+        source = random.Random(f"bodies {seed}")  # its ids differ from those of raw requests
         corpus = Corpus(seeds.BODIES, seeds.BODY_TOKENS, LONGEST_BODY, source, json_share=0.5)
         super().__init__(port, worker, corpus)
         self.live: dict[str, dict[str, str | None]] = {}
@@ -129,7 +129,7 @@ class Raw(Fuzz):
     """Whole requests, valid or not."""
 
     def __init__(self, port: int, worker: int, seed: int) -> None:
-        corpus = Corpus(seeds.RAW, seeds.RAW_TOKENS, LONGEST_REQUEST, random.Random(seed))
+        corpus = Corpus(seeds.RAW, seeds.RAW_TOKENS, LONGEST_REQUEST, random.Random(f"raw {seed}"))
         super().__init__(port, worker, corpus)
         self.accepted = self.unanswered = 0
 

@@ -1,13 +1,13 @@
-"""Reports once a day which version this instance runs, if its administrator opted in.
+"""Reports once a day which version an instance runs, if its administrator opted in.
 
-This file has no dependencies and runs on Python 3.9 and later. Copy it into an application and
-import it, or run it from cron (see `python3 reporter.py --help`). It sends nothing but this:
+An instance is one installation of an application. This file has no dependencies and needs Python
+3.9 or later: copy it into the application and import it, or run it from cron (`python3 reporter.py
+--help`). It sends only this:
 
     {"id": "<a random UUID>", "version": {"app": …, "sha": …, "image": …, "arch": …}}
 
-The UUID is created when the administrator opts in, and deleted when they opt out. If anything goes
-wrong, only that day's report is lost: no exception is raised, the report is not sent again, and no
-log contains the id.
+The UUID is created when the administrator opts in, and deleted when they opt out. If anything
+fails, that day's report is lost. No exception is raised, nothing is retried, and no id is logged.
 """
 
 import argparse
@@ -37,35 +37,35 @@ except ImportError:  # Windows
 
     fcntl = None
 
-DEADLINE = 5  # seconds for a whole request, from the DNS lookup to the response
-MAX_READ = 4096  # bytes to read of the body of a response
+DEADLINE = 5  # seconds for a whole request, from the name lookup to the answer
+MAX_ANSWER = 4096  # bytes of the answer's body that are read
 LOCK_WAIT = 2  # seconds to wait for another process that reads or writes the state
 DAY = 86_400
-LATEST = 82_800  # the last second of the day for a report to be due; an hourly job still sends it
-MAX_DAYS = 8  # past days in the state; several, because a clock can jump forward and back
-ID, SLOT, DAYS = "usage_id", "usage_slot", "usage_days"  # the keys of the state
+LATEST = 82_800  # seconds after midnight; an hourly job runs once more after this time
+MAX_DAYS = 8  # reported days in the state; several, because a clock can jump ahead and back
+ID, SLOT, DAYS = "usage_id", "usage_slot", "usage_days"  # the keys of the state; values are text
 HEADERS = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
 CREATED = 201
 
 # The results of `send`.
 SENT = "The report was sent."
-LOST = "The report was not accepted and is lost. The next report is due tomorrow."
-WAITING = "Nothing to do: today's report was sent already, or is not due yet."
-OFF = "Nothing to do: the administrator has not opted in, or DO_NOT_TRACK is set."
+LOST = "The report was not accepted, and is lost. The next one is due tomorrow."
+WAITING = "Nothing to do: today's report is done, or its time has not come."
+OFF = "Nothing to do: not opted in, or DO_NOT_TRACK is set."
 BROKEN = "Nothing was sent: the state cannot be read or written."
 log = logging.getLogger("usage_reporting")
 
 
 class Reporter:
-    """The instance that reports. No method raises an exception.
+    """Sends the reports of one instance. No method raises an exception.
 
-    Reports go to `url`, unless the environment names another one. `state` stores the id and the
-    schedule: it is a StateFile, or any mutable mapping that stores text. If several processes share
-    such a mapping, pass a `lock`: a function that returns a context manager, which only one process
-    can enter at a time.
+    `url` is the server's URL, unless the environment sets another one. `state` stores the id and
+    the schedule: it is a StateFile, or any mutable mapping of text to text. If several processes
+    share such a mapping, pass `lock`: a function that returns a context manager that only one of
+    them can hold at a time.
     """
 
-    # With one parameter per line, the signature would fill the screen.
+    # With one parameter per line, the signature would push the methods off the first screen.
     def __init__(
         self, url, state, version=None, *, sha=None, image=None, arch=None, lock=None,
         environ=os.environ, clock=time.time, draw=random.random, new_id=uuid.uuid4,
@@ -86,11 +86,11 @@ class Reporter:
 
     @property
     def opted_in(self):
-        """Whether the state contains an id. False if the state cannot be read."""
-        return self._id_if_readable() is not None
+        """Whether the state has an id. False if the state cannot be read."""
+        return self._id_or_none() is not None
 
     def opt_in(self):
-        """Create an id, unless there is one. Return True if reports will be sent."""
+        """Create an id unless there is one. Return whether reports will be sent from now on."""
         if self._do_not_track():
             return False
         try:
@@ -99,43 +99,43 @@ class Reporter:
                     self._schedule()
                     self._state[ID] = str(self._new_id())
                 return self._id() is not None
-        except Exception as error:  # noqa: BLE001  the application's own state may raise anything
-            # The application shows a settings page here, and a full disk must not break it.
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
+            # A settings page calls this, and a full disk must not make it answer 500.
             self._warn("Opting in failed: %s", error)
             return False
 
     def opt_out(self, forget=True):
-        """Delete the id, and ask the server to erase the report. Return True if the id is gone."""
+        """Delete the id, then ask the server to forget it. Return whether the id is deleted."""
         try:
-            identifier = self._delete()
-        except Exception as error:  # noqa: BLE001  the application's own state may raise anything
+            deleted = self._delete()
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
             # The settings page needs to know that the id is still there.
-            self._warn("The id of the usage reports cannot be deleted: %s", error)
+            self._warn("The id for usage reports could not be deleted: %s", error)
             return False
-        if forget and identifier:
-            self._post("/forget", json.dumps({"id": identifier}).encode())
+        if forget and deleted:
+            self._post("/forget", json.dumps({"id": deleted}).encode())
         return True
 
     def preview(self):
-        """Return the bytes that `send` would send. Before opting in, the id is null."""
-        return self._body(self._id_if_readable())
+        """Return the body that `send` sends. The id is null before opting in."""
+        return self._body(self._id_or_none())
 
     def send(self):
         """Send the report if it is due, and return the result. Call this as often as you like."""
         try:
-            result, body = (OFF, None) if self._do_not_track() else self._claim()
-        except Exception as error:  # noqa: BLE001  the application's own state may raise anything
-            # This runs among the application's own jobs, and a lost report must not end them.
-            result, body = BROKEN, None
-            if self._last != BROKEN:
-                self._warn("No usage report: the state cannot be read or written: %s", error)
+            outcome, body = (OFF, None) if self._do_not_track() else self._claim()
+        except Exception as error:  # noqa: BLE001  the application may bring a state that raises anything
+            # The application runs this between jobs of its own, which a lost report must not stop.
+            outcome, body = BROKEN, None
+            if self._last != BROKEN:  # log it once, not every minute
+                self._warn("No usage report: its state cannot be read or written: %s", error)
         if body:
-            result = SENT if self._post("", body) == CREATED else LOST
-        self._last = result
-        return result
+            outcome = SENT if self._post("", body) == CREATED else LOST
+        self._last = outcome
+        return outcome
 
     def start(self, every=60):
-        """Start a thread that calls `send` every `every` seconds; return what stops it."""
+        """Start a thread that calls `send` every so many seconds. Return a function to stop it."""
         stopped = threading.Event()
 
         def run():
@@ -145,7 +145,7 @@ class Reporter:
         try:
             threading.Thread(target=run, name="usage-reporting", daemon=True).start()
         except RuntimeError as error:
-            self._warn("No usage reports: the thread cannot be started: %s", error)
+            self._warn("No usage reports: %s", error)
         return stopped.set
 
     def _do_not_track(self):
@@ -155,48 +155,49 @@ class Reporter:
     def _id(self):
         return _uuid(self._state.get(ID))
 
-    def _id_if_readable(self):
+    def _id_or_none(self):
         with contextlib.suppress(Exception):
             return self._id()
         return None
 
     def _delete(self):
-        """Delete the id from the state, then the schedule. Return the id."""
+        """Delete the id first and then the rest of the state. Return the id."""
         with contextlib.ExitStack() as stack:
-            # If another process holds the lock for too long, delete the id without the lock.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # without the lock, delete the id all the same
                 stack.enter_context(self._lock())
-            identifier = self._state.pop(ID, None)
+            deleted = self._state.pop(ID, None)
             for name in (SLOT, DAYS):
                 with contextlib.suppress(Exception):
                     self._state.pop(name, None)
-        return _uuid(identifier)
+        return _uuid(deleted)
 
     def _schedule(self):
-        """Choose a random time of day, and mark today as done: the first report is due tomorrow."""
+        """Draw the time of day of the reports. The first one is due tomorrow."""
         self._state[SLOT] = str(int(self._draw() * LATEST))
         self._state[DAYS] = str(int(self._clock()) // DAY)
 
     def _claim(self):
-        """Return a result and, after marking today as done, the body of a report that is due."""
+        """Return WAITING and the body to send if a report is due, after marking today as done.
+
+        If none is due, return the reason and None.
+        """
         day, second = divmod(int(self._clock()), DAY)
         with self._lock():
-            identifier = self._id()
-            if not identifier:
+            usage_id = self._id()
+            if not usage_id:
                 return OFF, None
             days, slot = (_numbers(self._state.get(name)) for name in (DAYS, SLOT))
-            if not days or not slot:  # the state is damaged, and today may have been done
+            if not days or not slot:  # damaged; today's report may have been sent
                 self._schedule()
                 return WAITING, None
             if day in days or (second < slot[0] and day - 1 in days):
                 return WAITING, None
-            if second < slot[0]:
-                # It did not run at its time yesterday. Choose an earlier time of day.
+            if second < slot[0]:  # it never runs at its time: draw an earlier one
                 self._state[SLOT] = str(int(self._draw() * second))
             self._state[DAYS] = " ".join(map(str, [*days, day][-MAX_DAYS:]))
-        return WAITING, self._body(identifier)
+        return WAITING, self._body(usage_id)
 
-    def _body(self, identifier):
+    def _body(self, usage_id):
         environ, given = self._environ, self._given
         version = {
             "app": given["app"] or environ.get("APP_VERSION") or "unknown",
@@ -204,19 +205,18 @@ class Reporter:
             "image": given["image"] or without_tag(environ.get("DOCKER_TAG")),
             "arch": given["arch"] or architecture(),
         }
-        return json.dumps({"id": identifier, "version": version}, default=str).encode()
+        return json.dumps({"id": usage_id, "version": version}, default=str).encode()
 
     def _post(self, path, body):
-        """Send a request; return the status of the response, or None if there is no response."""
+        """Return the status of the server's answer, or None if there is none."""
         try:
             parts = urllib.parse.urlsplit(self.url)
-            where = parts.path.rstrip("/") + path if path else parts.path or "/"
-            status = self._sender(parts._replace(path=where).geturl(), body, self._deadline)
-        except Exception as error:  # noqa: BLE001  a sender from outside may raise anything
-            # Whatever went wrong, only this report is lost.
-            self._warn("The server for usage reports did not respond: %s", error)
+            path = parts.path.rstrip("/") + path if path else parts.path or "/"
+            status = self._sender(parts._replace(path=path).geturl(), body, self._deadline)
+        except Exception as error:  # noqa: BLE001  a sender may raise anything, and only this report is lost
+            self._warn("The server for usage reports was not reached: %s", error)
             return None
-        log.info("The server for usage reports responded with status %s.", status)
+        log.info("The server for usage reports answered %s.", status)
         return status
 
     def _warn(self, message, error):
@@ -226,10 +226,10 @@ class Reporter:
 
 
 class StateFile:
-    """A state in a JSON file, with the methods of a mapping that a Reporter calls.
+    """A state in a JSON file. It implements the mapping methods that a Reporter uses.
 
-    Other data in the file's object does not change. Each change replaces the whole file, so its
-    folder must be writable. A lock file with the suffix `.lock` is created beside it.
+    The file's object may have other keys, which stay as they are. Each change replaces the file, so
+    its folder must be writable. A `.lock` file is created beside it.
     """
 
     def __init__(self, path):
@@ -237,7 +237,7 @@ class StateFile:
 
     @contextlib.contextmanager
     def locked(self):
-        """Exclude other threads and processes. A process that is killed releases the lock."""
+        """Lock out other threads and processes. The system frees the lock if the process ends."""
         descriptor = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _wait_for_lock(descriptor)
@@ -266,11 +266,12 @@ class StateFile:
             text = ""
         content = json.loads(text or "{}")
         if not isinstance(content, dict):
-            raise ValueError("not a JSON object")  # this is not our file, so do not replace it
+            raise ValueError("not a JSON object")  # not ours, so it must not be replaced
         return content
 
     def _write(self, content):
-        # The name never changes, so the next write deletes a file that a crash left with the id.
+        # The name is always the same, so that the next write removes a file, and the id in it, that
+        # a crash left behind.
         new = Path(f"{self.path}.new")
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -294,8 +295,7 @@ def _wait_for_lock(descriptor):
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            # The system's own waiting has no deadline, and another process may never release the
-            # lock. So try again and again until LOCK_WAIT is over.
+            # A blocking call has no timeout, and another process may never free the lock.
             time.sleep(0.01)
 
 
@@ -311,7 +311,7 @@ def _numbers(value):
 
 
 def without_tag(reference):
-    """Return the name of an image without tag and digest. The port of a registry is kept."""
+    """Return an image's name without its tag and digest, but with the port of its registry."""
     registry, slash, name = (reference or "").partition("@")[0].rpartition("/")
     return registry + slash + name.partition(":")[0] or None
 
@@ -321,18 +321,16 @@ def architecture(system=sys.platform, built_for=None):
     parts = (built_for or sysconfig.get_config_var("HOST_GNU_TYPE") or "").split("-")
     if system != "linux" or len(parts) < 3:
         return f"{platform.machine().lower()}-{system}"
-    library = re.sub("^gnu", "", parts[-1])  # glibc is not part of the name
+    library = re.sub("^gnu", "", parts[-1])  # glibc is the usual C library and is not named
     return f"{parts[0]}-{system}" + (f"-{library}" if library else "")
 
 
 def post(url, body, deadline):
-    """Send JSON by POST, through the proxy that the environment names; return the status.
+    """POST JSON, through the proxy that the environment names, and return the answer's status.
 
-    This takes `deadline` seconds at most, even if the server sends one byte a second.
+    It takes at most `deadline` seconds, even if the server sends one byte per second.
     """
-    # S310 warns of URLs such as file:///etc/passwd. The application sets this URL, and `_Exchange`
-    # opens no scheme but http and https.
-    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  only http and https open
+    request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  `_Exchange` opens no file URL
     exchange = _Exchange(request, deadline)
     worker = threading.Thread(target=exchange.run, name="usage-report", daemon=True)
     worker.start()
@@ -340,12 +338,12 @@ def post(url, body, deadline):
     status = exchange.status
     exchange.abort()
     if status is None:
-        raise exchange.error or TimeoutError("the deadline has passed")
+        raise exchange.failure or TimeoutError("the deadline is over")
     return status
 
 
 class _Exchange(urllib.request.AbstractHTTPHandler):
-    """One request, which another thread can abort. It follows no redirect."""
+    """One request, which another thread can abort. It has no handler that follows redirects."""
 
     http_request = https_request = urllib.request.AbstractHTTPHandler.do_request_
 
@@ -353,7 +351,7 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
         super().__init__(debuglevel=0)  # print nothing, even if the application prints its requests
         self._request, self._timeout = request, timeout
         self._connection, self._aborted = None, False
-        self.status = self.error = None
+        self.status = self.failure = None
 
     def run(self):
         opener = urllib.request.OpenerDirector()
@@ -362,13 +360,13 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
         try:
             with opener.open(self._request, timeout=self._timeout) as response:
                 self.status = response.status
-                response.read1(MAX_READ)
-        except Exception as error:  # noqa: BLE001  `post` raises it, in the thread of the caller
-            self.error = error
+                response.read1(MAX_ANSWER)
+        except Exception as error:  # noqa: BLE001  `post` raises it in the caller's thread
+            self.failure = error
 
     def abort(self):
         self._aborted = True
-        with contextlib.suppress(AttributeError, OSError):  # there is no open connection
+        with contextlib.suppress(AttributeError, OSError):  # not connected
             self._connection.sock.shutdown(socket.SHUT_RDWR)
 
     def http_open(self, request):
@@ -383,48 +381,53 @@ class _Exchange(urllib.request.AbstractHTTPHandler):
         class Connection(kind):
             def connect(self):
                 super().connect()
-                if exchange._aborted:  # the DNS lookup took too long: send nothing
+                if exchange._aborted:  # the name lookup took too long: send nothing
                     self.close()
-                    raise TimeoutError("the deadline has passed")
+                    raise TimeoutError("the deadline is over")
 
         self._connection = Connection(*arguments, **options)
         return self._connection
 
 
-def main(arguments=None, environ=os.environ, **for_reporter):
-    """Run the command; return its exit status."""
+def main(arguments=None, environ=os.environ, **options):
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("command", choices=["preview", "send", "opt-in", "opt-out"])
-    parser.add_argument("--url", default="", help="the server; default: USAGE_REPORTING_URL")
-    parser.add_argument("--state", help="the file of the id; default: USAGE_REPORTING_STATE")
-    parser.add_argument("--version", help="of the application; default: APP_VERSION")
-    parser.add_argument("--no-forget", action="store_true", help="opt out without a request")
-    options = parser.parse_args(arguments)
-    state = options.state or environ.get("USAGE_REPORTING_STATE")
+    parser.add_argument(
+        "--url", default="", help="URL of the server (default: USAGE_REPORTING_URL)"
+    )
+    parser.add_argument(
+        "--state", help="path of the file that stores the id (default: USAGE_REPORTING_STATE)"
+    )
+    parser.add_argument("--version", help="version of the application (default: APP_VERSION)")
+    parser.add_argument(
+        "--no-forget", action="store_true", help="opt out without asking the server to forget"
+    )
+    args = parser.parse_args(arguments)
+    state = args.state or environ.get("USAGE_REPORTING_STATE")
     if not state:
-        parser.error("add --state, or set USAGE_REPORTING_STATE")
-    state = StateFile(state)
-    reporter = Reporter(options.url, state, options.version, environ=environ, **for_reporter)
-    if not reporter.url and options.command == "send":
-        parser.error("add --url, or set USAGE_REPORTING_URL")
-    message, succeeded = _run(reporter, options)
-    print(message)
+        parser.error("give --state, or set USAGE_REPORTING_STATE")
+    reporter = Reporter(args.url, StateFile(state), args.version, environ=environ, **options)
+    if not reporter.url and args.command == "send":
+        parser.error("give --url, or set USAGE_REPORTING_URL")
+    sentence, succeeded = _run(reporter, args)
+    print(sentence)
     return 0 if succeeded else 1
 
 
-def _run(reporter, options):
-    if options.command == "preview":
+def _run(reporter, args):
+    if args.command == "preview":
         return reporter.preview().decode(), True
-    if options.command == "send":
-        result = reporter.send()
-        return result, result in (SENT, WAITING, OFF)
-    if options.command == "opt-in":
+    if args.command == "send":
+        outcome = reporter.send()
+        return outcome, outcome in (SENT, WAITING, OFF)
+    if args.command == "opt-in":
         if reporter.opt_in():
-            return "Opted in. The first report is due tomorrow. `preview` shows it.", True
+            return "Opted in. The first report is due tomorrow; `preview` shows it.", True
         return "Not opted in: DO_NOT_TRACK is set, or the state cannot be read or written.", False
-    if reporter.opt_out(forget=not options.no_forget):
-        return "Opted out. The id is deleted.", True
-    return "The id cannot be deleted. Delete the state file yourself.", False
+    if reporter.opt_out(forget=not args.no_forget):
+        return "Opted out: the id is deleted.", True
+    return "The id could not be deleted. Delete the state file yourself.", False
 
 
 if __name__ == "__main__":

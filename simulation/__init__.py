@@ -1,1 +1,1 @@
-"""A Django app that makes up instances, to demonstrate a server or to try one."""
+"""A made-up fleet of instances, to demonstrate a server and to put load on one."""

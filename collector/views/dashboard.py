@@ -192,19 +192,28 @@ def latest_release(folded: Any) -> Share | None:
     return None
 
 
-def change_since_last_week(days: Sequence[Any]) -> dict[str, Any] | None:
-    """Return by how much the instances changed since the end of the day a week ago, if known."""
+def change_since_last_week(days: Sequence[Any]) -> dict[str, str] | None:
+    """Return how the number of instances changed since the end of the day a week ago, if known."""
     (*past, today) = days
     a_week_ago = (date.fromisoformat(today.date) - WEEK).isoformat()
     for day in past:
         if day.date == a_week_ago:
-            more = today.instances - day.instances
-            return {
-                "date": day.date,
-                "more": f"{more:+,}" if more else "0",
-                "percent": percent(abs(more), day.instances) if day.instances else "",
-            }
+            return _change(day.date, day.instances, today.instances)
     return None
+
+
+def _change(since: str, before: int, now: int) -> dict[str, str]:
+    difference = now - before
+    comparison = "none"
+    if before:
+        share = percent(abs(difference), before)
+        comparison = f"{share} {'more' if difference > 0 else 'fewer'} than"
+    if not difference:
+        comparison = "as many as"
+    return {
+        "difference": f"{difference:+,}" if difference else "0",
+        "comparison": f"{comparison} at the end of {since}",
+    }
 
 
 def growth(snapshot: Snapshot, days: Sequence[Any]) -> dict[str, Any]:

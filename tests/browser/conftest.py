@@ -1,4 +1,4 @@
-"""A browser, and servers that have something to show."""
+"""Fixtures: a browser, and servers with different numbers to show."""
 
 import os
 import shutil
@@ -11,8 +11,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser.visitor import Visitor
 from tests.servers import Server, needs
 
-FILLED, FAILING = "tests.browser.filled", "tests.server.failing"
-STATES = {
+SERVERS = {
     "none": {},
     "one": {"INSTALLATIONS": "1"},
     "300": {"INSTALLATIONS": "300", "DAYS": "90", "GAP": "9"},
@@ -20,10 +19,10 @@ STATES = {
     "one version": {"INSTALLATIONS": "300", "DAYS": "9", "RELEASES": "1"},
     "400 versions": {"INSTALLATIONS": "2000", "DAYS": "9", "RELEASES": "1400"},  # few of each
     "hostile": {"INSTALLATIONS": "40", "DAYS": "9", "HOSTILE": "1"},
-    "failing": {"wsgi": FAILING},
+    "failing": {"wsgi": "tests.server.failing"},
 }
-# The browser asks the internet for nothing of itself, and finds no name; it draws in software.
-QUIET = (
+# Without these, the browser itself sends requests to the internet.
+ARGUMENTS = (
     "--disable-gpu",
     "--disable-background-networking",
     "--disable-component-update",
@@ -31,42 +30,42 @@ QUIET = (
 )
 
 
-# Not for the whole session: beside the browser an event loop runs, and elsewhere Django minds it.
+# Not for the whole session: playwright runs an event loop, to which Django objects in other tests.
 @pytest.fixture(scope="module")
 def browser():
     """Debian's chromium."""
     needs("chromium", "chromium")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
+        browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
-            args=QUIET,
-            chromium_sandbox=os.geteuid() != 0,  # for root it does not work
+            args=ARGUMENTS,
+            chromium_sandbox=os.geteuid() != 0,  # the sandbox does not work for root
         )
-        yield running
-        running.close()
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="module")
-def serving():
-    """The server in a state, started when it is first asked for."""
-    with ExitStack() as ending:
+def server_named():
+    """Return one of SERVERS, which starts at the first call."""
+    with ExitStack() as stack:
 
         @cache
-        def begin(state):
-            server = Server(**{"wsgi": FILLED} | STATES[state])
-            ending.callback(server.stop)
+        def start(name):
+            server = Server(**{"wsgi": "tests.browser.filled"} | SERVERS[name])
+            stack.callback(server.stop)
             return server.wait_until_ready()
 
-        yield begin
+        yield start
 
 
 @pytest.fixture
-def visit(browser, serving):
-    """Someone who visits the server in a state; see Browser.new_context for the options."""
+def visit(browser, server_named):
+    """Return a visitor who opens a path; the options are those of Browser.new_context."""
 
     @contextmanager
-    def begin(state, path="/dashboard", status=200, **options):
+    def begin(name, path="/dashboard", status=200, **options):
         with browser.new_context(**options) as context:
-            yield Visitor(context.new_page(), serving(state)).open(path, status)
+            yield Visitor(context.new_page(), server_named(name)).open(path, status)
 
     return begin

@@ -1,14 +1,13 @@
-"""A person at a page: what they do, and what is wrong with what they see."""
+"""A visitor: one browser page that is open on a server, and what is wrong with it."""
 
 from urllib.parse import urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
 
-# All rules that axe has on by itself, and one more.
+# All rules that axe applies by default, and one more.
 RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
-
 AXE = f"options => {{ if (!window.axe) {{ {AXE_SCRIPT} }} return axe.run(options) }}"
-UNFOLD = "document.querySelectorAll('details').forEach(one => one.open = true)"
+OPEN_DETAILS = "document.querySelectorAll('details').forEach(one => one.open = true)"
 TOO_WIDE = """() => {
   const {scrollWidth: needed, clientWidth: there} = document.documentElement
   const wide = one => one.scrollWidth > one.clientWidth || one.getBoundingClientRect().right > there
@@ -29,76 +28,80 @@ FOCUSED = """() => {
 
 
 class Visitor:
-    """Someone with one page of a server's open; `complaints` is all that went wrong with it."""
+    """A visitor of one server; `problems` lists everything that went wrong."""
 
     def __init__(self, page, server):
         self.page = page
-        self.server = server
-        self.complaints = []
-        page.on("console", lambda message: self.complain(message.type, message.text))
-        page.on("pageerror", lambda error: self.complain("error", error))
-        page.on("requestfailed", lambda request: self.complain("failed", request.url))
-        page.on("request", self._stays_here)
+        self.origin = f"http://{server.address}"
+        self.problems = []
+        page.on("console", lambda message: self.note(message.type, message.text))
+        page.on("pageerror", lambda error: self.note("error", error))
+        page.on("requestfailed", lambda request: self.note("failed", request.url))
+        page.on("request", self._note_third_party)
 
-    def complain(self, *what):
-        self.complaints.append(" ".join(map(str, what)))
+    def note(self, *problem):
+        self.problems.append(" ".join(map(str, problem)))
 
-    def _stays_here(self, request):
-        if urlsplit(request.url).netloc != self.server.address:
-            self.complain("a third party:", request.url)
+    def _note_third_party(self, request):
+        if urlsplit(request.url).netloc != urlsplit(self.origin).netloc:
+            self.note("a third party:", request.url)
 
     def open(self, path, status=200):
-        """Go to a path, which is answered with this status."""
-        assert self.page.goto(f"http://{self.server.address}{path}").status == status
+        """Open a path, and expect this status."""
+        assert self.page.goto(self.origin + path).status == status
         if status >= 400:
-            # The browser itself says so: once, and then it was no picture nor stylesheet.
-            said = [one for one in self.complaints if f"a status of {status} " in one]
-            self.complaints.remove(*said)
+            # The browser logs the status of the page: once, or else of a picture or stylesheet too.
+            logged = [each for each in self.problems if f"a status of {status} " in each]
+            self.problems.remove(*logged)
         return self
 
     @property
-    def where(self):
+    def location(self):
         """The path and query of the page."""
-        return self.page.url.removeprefix(f"http://{self.server.address}")
+        return self.page.url.removeprefix(self.origin)
 
     @property
     def focused(self):
-        """The name of what has the focus, None if nothing has it; and whether one sees it."""
+        """The name of the element that has the focus, or None; and whether the focus is visible."""
         return self.page.evaluate(FOCUSED)
 
     def tab_stops(self):
-        """Press Tab until the page ends; what has the focus after each."""
+        """Press Tab until the page ends, and yield what has the focus each time."""
         self.page.keyboard.press("Tab")
         while (focused := self.focused)["name"] is not None:
             yield focused
             self.page.keyboard.press("Tab")
 
     def tab_to(self, name):
-        """Press Tab until what has this name has the focus."""
+        """Press Tab until the element with this name has the focus."""
         assert any(focused["name"] == name for focused in self.tab_stops()), name
         return self
 
-    def enter(self):
-        """Press Enter, and wait for the page that this leads to."""
+    def type(self, text):
+        """Type a text into the element that has the focus."""
+        self.page.keyboard.type(text)
+
+    def press_enter(self):
+        """Press Enter, and wait for the next page."""
         with self.page.expect_navigation():
             self.page.keyboard.press("Enter")
 
-    def unfold(self):
-        """Open all that can be opened."""
-        self.page.evaluate(UNFOLD)
+    def open_details(self):
+        """Open everything that is folded."""
+        self.page.evaluate(OPEN_DETAILS)
         return self
 
-    def look(self, width, **media):
-        """Look whether it all fits into so many pixels."""
+    def resize(self, width, **media):
+        """Give the page a width, and note what does not fit."""
         self.page.set_viewport_size({"width": width, "height": 800})
         self.page.emulate_media(**media)
         if parts := self.page.evaluate(TOO_WIDE):
-            self.complain(width, media, "too wide:", parts)
+            self.note(width, media, "too wide:", parts)
         return self
 
-    def examine(self):
-        """Have axe look at it."""
+    def run_axe(self):
+        """Run the accessibility checks of axe."""
         for finding in self.page.evaluate(AXE, RULES)["violations"]:
-            where = [node["target"] for node in finding["nodes"]]
-            self.complain("axe:", finding["id"], finding["help"], where)
+            targets = [node["target"] for node in finding["nodes"]]
+            self.note("axe:", finding["id"], finding["help"], targets)
         return self

@@ -1,7 +1,7 @@
-"""Headcount in place of the tracker that it replaces, with the service definition unchanged.
+"""The service definition of the tracker that this server replaces, unchanged.
 
-A proxy is in front of it, `/stats` is the health path, and the container is read-only and has no
-capabilities.
+It has a proxy in front of port 9292, `/stats` as its health check, and a read-only container
+without capabilities.
 """
 
 import json
@@ -14,29 +14,24 @@ CONTAINER = (
     *("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
     *("--unshare-user", "--uid", "65532", "--gid", "65532", "--cap-drop", "ALL"),
 )
-PROXY_HEADERS = {
-    "X-Forwarded-For": "192.0.2.7",
-    "X-Forwarded-Proto": "https",
-    "Via": "1.1 proxy",
-}
 
 
-def test_the_server_replaces_the_old_tracker_in_its_container(start):
+def test_the_server_runs_unchanged_in_place_of_the_tracker_before_it(start):
     needs("bwrap", "bubblewrap")
     server = start(under=CONTAINER, DOCS_URL=DOCS_URL).wait_until_ready()
-    assert server.request("GET", "/stats").status == 200  # the health check of the proxy
-    root = server.request("GET", "/", headers={"Accept": "text/html"})
-    assert root.headers["Location"] == DOCS_URL
-    reports = [
+    assert server.request("GET", "/stats").status == 200  # the health check
+    browser = {"Accept": "text/html"}
+    assert server.request("GET", "/", headers=browser).headers["Location"] == DOCS_URL
+    accepted = [
         each["request"]
         for each in EXCHANGES
         if each["original"]["status"] == 201 and each["ours"] == "same"
     ]
-    for report in reports:
-        headers = report["headers"] | PROXY_HEADERS
-        assert server.request("POST", report["path"], report["body"], headers).status == 201
-    ids = {json.loads(report["body"])["id"] for report in reports}
-    assert server.stats()["instances"] == len(ids)
+    proxied = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https", "Via": "1.1 proxy"}
+    for sent in accepted:
+        headers = sent["headers"] | proxied
+        assert server.request("POST", sent["path"], sent["body"], headers).status == 201
+    assert server.stats()["instances"] == len({json.loads(sent["body"])["id"] for sent in accepted})
     assert server.request("GET", "/badge").status == 302
     code, _ = server.stop()
     assert code == 0

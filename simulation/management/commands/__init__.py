@@ -1,1 +1,1 @@
-"""The commands of the simulation."""
+"""A made-up fleet, to demonstrate and to try a server with."""

@@ -1,44 +1,44 @@
-"""`manage.py simulate` lets a made-up fleet report to a running server."""
+"""Lets a made-up fleet report to a running server."""
 
 import http.client
 import ipaddress
 import json
 import socket
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from simulation.fleet import Fleet, Version
-from simulation.fleet_options import add_fleet_options, fleet_from
+from simulation.arguments import add_fleet_arguments, fleet_from
+from simulation.fleet import Fleet
 
 TIMEOUT = 30  # seconds for one request
 SHA = "0000000"
 
 
 class Sender:
-    """Sends requests to one server, on several connections at once."""
+    """Sends requests to one server over several connections, and counts the statuses."""
 
-    def __init__(self, url: str, connections: int) -> None:
-        self.url = urlsplit(url)
+    def __init__(self, url: SplitResult, connections: int) -> None:
+        self.url = url
         self.statuses: Counter[str] = Counter()
         self.pool = ThreadPoolExecutor(connections)
-        self.local = threading.local()
+        self.thread = threading.local()
         self.connections: list[http.client.HTTPConnection] = []
 
     def close(self) -> None:
-        """Wait for the last responses, and close the connections."""
+        """Wait for the last answers and close the connections."""
         self.pool.shutdown()
         for connection in self.connections:
             connection.close()
 
     def send(self, path: str, bodies: Iterable[dict[str, Any]]) -> Iterator[str]:
-        """Send each body; yield the status of each response, or "failed" if there is none."""
+        """Send each body, and yield the status of each answer, or "failed" if there is none."""
         for status in self.pool.map(lambda body: self._send(path, body), bodies):
             self.statuses[status] += 1
             yield status
@@ -57,21 +57,21 @@ class Sender:
 
     def _connection(self) -> http.client.HTTPConnection:
         """Return the connection of this thread."""
-        if not hasattr(self.local, "connection"):
+        if not hasattr(self.thread, "connection"):
             secure = self.url.scheme == "https"
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            self.local.connection = kind(self.url.netloc, timeout=TIMEOUT)
-            self.connections.append(self.local.connection)
-        connection: http.client.HTTPConnection = self.local.connection
+            self.thread.connection = kind(self.url.netloc, timeout=TIMEOUT)
+            self.connections.append(self.thread.connection)
+        connection: http.client.HTTPConnection = self.thread.connection
         return connection
 
 
 class Command(BaseCommand):
-    """Sends the reports of one day after the other, as fast as the server responds."""
+    """Plays the days of a fleet, one after the other, as fast as the server answers."""
 
     help = (
-        "Let a made-up fleet report to a running server. Its instances upgrade, opt out and are "
-        "reinstalled. The reports of all days arrive today, and the server counts them as today's."
+        "Let a made-up fleet report to a running server. The fleet grows and upgrades, and "
+        "instances opt out or are installed anew. The server counts all reports as today's."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -79,11 +79,14 @@ class Command(BaseCommand):
             "url",
             nargs="?",
             default="http://127.0.0.1:8000",
-            help="where the server is (default: %(default)s)",
+            help="URL of the server (default: %(default)s)",
         )
-        add_fleet_options(parser, instances=1000, days=30)
+        add_fleet_arguments(parser, instances=1000, days=30)
         parser.add_argument(
-            "--at-once", type=int, default=16, help="number of connections (default: %(default)s)"
+            "--at-once",
+            type=int,
+            default=16,
+            help="number of connections (default: %(default)s)",
         )
         parser.add_argument(
             "--anywhere", action="store_true", help="allow a server on another machine"
@@ -93,61 +96,55 @@ class Command(BaseCommand):
         try:
             from tqdm import tqdm
         except ImportError:
-            raise CommandError("This command needs tqdm. Run: pip install tqdm") from None
-        if options["at_once"] < 1:
-            raise CommandError("The number for --at-once must be at least 1.")
-        check_url(options["url"])
-        if not options["anywhere"]:
-            refuse_other_machines(options["url"])
+            raise CommandError("This command needs tqdm: pip install tqdm") from None
         fleet = fleet_from(options)
-        sender = Sender(options["url"], options["at_once"])
-        bar = tqdm(unit=" reports", total=count_reports(fleet), file=self.stderr)
+        url = parse_url(options["url"])
+        if not options["anywhere"]:
+            require_this_machine(url)
+        if options["at_once"] < 1:
+            raise CommandError("--at-once must be 1 or more.")
+        sender = Sender(url, options["at_once"])
+        bar = tqdm(unit=" reports", total=number_of_reports(fleet), file=self.stderr)
         with closing(sender), bar:
             for day in range(fleet.days):
-                for status in sender.send("/", map(body, reports(fleet, day))):
+                reports = (
+                    {"id": name, "version": {**version, "sha": SHA}}
+                    for name, version in (*fleet.reports(day), *fleet.ci(day))
+                )
+                for status in sender.send("/", reports):
                     bar.update()
                     if status != "201":
                         bar.set_postfix(sender.statuses)
-                opt_outs = sender.send("/forget", ({"id": each} for each in fleet.opt_outs(day)))
-                deque(opt_outs, maxlen=0)
-        counts = ", ".join(f"{name}: {count:,}" for name, count in sorted(sender.statuses.items()))
-        self.stdout.write(f"Responses by status: {counts}")
+                for _ in sender.send("/forget", ({"id": name} for name in fleet.opt_outs(day))):
+                    pass  # `send` is a generator: it sends while someone iterates over it
+        answers = ", ".join(f"{status}: {n:,}" for status, n in sorted(sender.statuses.items()))
+        self.stdout.write(f"answers {answers}")
 
 
-def reports(fleet: Fleet, day: int) -> Iterator[tuple[str, Version]]:
-    """Yield the reports of a day, from instances and from test machines."""
-    yield from fleet.reports(day)
-    yield from fleet.ci(day)
-
-
-def count_reports(fleet: Fleet) -> int:
+def number_of_reports(fleet: Fleet) -> int:
     """Return how many reports a fleet sends."""
-    return sum(1 for day in range(fleet.days) for _ in reports(fleet, day))
+    return sum(1 for day in range(fleet.days) for _ in (*fleet.reports(day), *fleet.ci(day)))
 
 
-def body(report: tuple[str, Version]) -> dict[str, Any]:
-    """Return what an instance sends."""
-    instance, version = report
-    return {"id": instance, "version": {**version, "sha": SHA}}
-
-
-def check_url(url: str) -> None:
-    """Raise CommandError if this is not the URL of a server."""
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a server's URL. Raises CommandError if the URL is invalid."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # of the port, or of an IPv6 address
+    except ValueError:
         valid = False
     if not valid:
-        raise CommandError(f"{url!r} is not a URL. Write one like http://127.0.0.1:8000.")
+        raise CommandError(f"{url!r} is not a valid URL; write one like http://127.0.0.1:8000.")
+    return parts
 
 
-def refuse_other_machines(url: str) -> None:
-    """Raise CommandError unless every address of the server is on this machine."""
-    host = urlsplit(url).hostname
+def require_this_machine(url: SplitResult) -> None:
+    """Raise CommandError unless every address of the host is one of this machine."""
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(url.hostname, url.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise CommandError(f"The name {host} has no address.") from error
-    if not all(ipaddress.ip_address(each[4][0]).is_loopback for each in found):
-        raise CommandError(f"{host} is another machine. If it is yours, add --anywhere.")
+        raise CommandError(f"{url.hostname} cannot be resolved.") from error
+    if not all(ipaddress.ip_address(address[0]).is_loopback for *_, address in found):
+        raise CommandError(
+            f"{url.hostname} is another machine; if the server is yours, add --anywhere."
+        )

@@ -1,6 +1,7 @@
-"""The client, without a server: clock, environment, random numbers and sender are arguments."""
+"""The reporter without a server: the tests pass the clock, the environment and the sender."""
 
 import ast
+import contextlib
 import errno
 import json
 import logging
@@ -32,48 +33,57 @@ from clients.reporter import (
     without_tag,
 )
 from collector.numbers import folding
+from collector.reports import parsing as reports
 from collector.reports.fields import FIELDS
-from collector.reports.parsing import parse, parse_forget
 
+SOURCE = Path(module.__file__)
 DAY, HOUR = 86_400, 3600
 TODAY = 20_522  # days since 1970
 NOON = TODAY * DAY + DAY // 2
-DUE = NOON - HOUR // 2  # when a report is due if the random number is 0.5
+LATE_MORNING = NOON - HOUR // 2  # what a draw of 0.5 gives
 URL = "http://count.example/"
+FORGET = "http://count.example/forget"
 
 
-class Server:
-    """Represents the network: records requests, and returns or raises `response`."""
+class Network:
+    """A sender that records the requests, and returns or raises the answer."""
 
-    def __init__(self):
-        self.response, self.requests = 201, []
+    def __init__(self, answer=201):
+        self.answer, self.requests = answer, []
 
     def __call__(self, url, body, deadline):
         self.requests.append((url, body))
-        if isinstance(self.response, BaseException):
-            raise self.response
-        return self.response
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
 
 
-class FailingMapping(dict):
-    """The state of an application whose database is down."""
+class Clock:
+    def __init__(self):
+        self.now = NOON
+
+    def __call__(self):
+        return self.now
+
+    def forward(self, seconds=DAY):
+        self.now += seconds
+
+
+class ReadOnly(dict):
+    """The state of an application whose database refuses writes."""
 
     def __setitem__(self, key, value):
-        raise RuntimeError(f"cannot store {value}")
-
-    def pop(self, key, default):
-        raise ZeroDivisionError(self.get(key))
+        raise RuntimeError(f"cannot write {value}")
 
 
 @pytest.fixture
-def server():
-    return Server()
+def network():
+    return Network()
 
 
 @pytest.fixture
 def clock():
-    """A clock at noon; `now` can be set."""
-    return types.SimpleNamespace(now=NOON)
+    return Clock()
 
 
 @pytest.fixture
@@ -87,12 +97,12 @@ def state(request, file):
 
 
 @pytest.fixture
-def make(server, clock):
-    """Return a function that makes a client; its keywords are environment variables."""
+def make(network, clock):
+    """Make a reporter whose time is in the late morning; its environment is given as keywords."""
 
-    def begin(state, draw=0.5, url=URL, given=None, sender=server, **environ):
-        fakes = {"clock": lambda: clock.now, "draw": lambda: draw, "sender": sender}
-        return Reporter(url, state, **(given or {}), environ=environ, **fakes)
+    def begin(state, draw=0.5, url=URL, given=None, **environ):
+        options = {"environ": environ, "clock": clock, "draw": lambda: draw, "sender": network}
+        return Reporter(url, state, **(given or {}), **options)
 
     return begin
 
@@ -104,147 +114,141 @@ def usage(make, state):
 
 @pytest.fixture
 def due(usage, clock):
-    """A client that opted in, and whose report is due."""
-    assert usage.opt_in()
-    clock.now += DAY
+    """A reporter that is opted in and whose report is due."""
+    assert usage.opt_in() is True
+    assert usage.send() == WAITING
+    clock.forward()
     return usage
 
 
-def preview(usage):
-    return json.loads(usage.preview())
+def sent_id(body):
+    return json.loads(body)["id"]
 
 
-def fail(error):
-    """Return a function that raises an error, whatever its arguments."""
-
-    def failing(*_, **__):
-        raise error
-
-    return failing
+def copied(state):
+    return {name: state.get(name) for name in (ID, SLOT, DAYS)}
 
 
 # Opting in and out
 
 
-def test_the_first_report_is_sent_on_the_day_after_opting_in_and_is_the_preview(
-    usage, server, clock
-):
-    assert usage.opt_in() is True
-    assert usage.send() == WAITING
-    clock.now += DAY
-    expected = usage.preview()
-    assert usage.send() == SENT
-    assert server.requests == [(URL, expected)]
-
-
-def test_nothing_is_sent_and_no_id_exists_before_opting_in(usage, server, clock):
-    clock.now += 3 * DAY
+def test_nothing_is_sent_and_no_id_exists_before_opting_in(usage, network, clock):
     assert not usage.opted_in
-    assert preview(usage)["id"] is None
+    assert sent_id(usage.preview()) is None
+    clock.forward(3 * DAY)
     assert usage.send() == OFF
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_opting_in_creates_a_random_uuid_once(usage, make, state):
+def test_send_sends_the_preview(due, network):
+    preview = due.preview()
+    assert due.send() == SENT
+    assert network.requests == [(URL, preview)]
+
+
+def test_opt_in_creates_a_random_uuid_once(usage, make, state):
     usage.opt_in()
-    first = preview(usage)["id"]
-    assert uuid.UUID(first).version == 4
+    first = uuid.UUID(sent_id(usage.preview()))
+    assert first.version == 4
     usage.opt_in()
     make(state).opt_in()
-    assert preview(make(state))["id"] == first
+    assert uuid.UUID(sent_id(make(state).preview())) == first
 
 
-def test_opting_out_empties_the_state_before_it_asks_the_server_to_erase(make, state):
-    def sender(url, body, _):
-        requests.append((url, parse_forget(body), [state.get(key) for key in (ID, SLOT, DAYS)]))
-        return 204
-
-    requests = []
-    usage = make(state, sender=sender)
+def test_opt_out_deletes_the_state_and_asks_the_server_to_forget(usage, state, network):
     usage.opt_in()
-    identifier = preview(usage)["id"]
+    known = sent_id(usage.preview())
     assert usage.opt_out() is True
     assert not usage.opted_in
-    assert requests == [(f"{URL}forget", identifier, [None] * 3)]
+    assert set(copied(state).values()) == {None}
+    ((url, body),) = network.requests
+    assert url == FORGET
+    assert reports.parse_forget(body) == known
 
 
-def test_opting_out_sends_no_request_if_told_so_or_if_there_is_no_id(usage, server):
+def test_opt_out_sends_nothing_if_told_so_or_if_there_is_no_id(usage, network):
     usage.opt_in()
     usage.opt_out(forget=False)
     usage.opt_out()
-    assert server.requests == []
+    assert network.requests == []
 
 
-@pytest.mark.parametrize("response", [OSError("no"), 500, RuntimeError("no"), None])
-def test_opting_out_succeeds_even_if_the_server_does_not_erase(usage, server, response):
+@pytest.mark.parametrize("answer", [204, 500, None, OSError("no"), RuntimeError("no")])
+def test_opt_out_deletes_the_id_before_it_asks_the_server_whatever_that_answers(
+    state, clock, answer
+):
+    seen, network = [], Network(answer)
+
+    def sender(*request):
+        seen.append(state.get(ID))
+        return network(*request)
+
+    usage = Reporter(URL, state, environ={}, clock=clock, sender=sender)
     usage.opt_in()
-    server.response = response
     assert usage.opt_out() is True
     assert not usage.opted_in
+    assert seen == [None]
 
 
-def test_opting_in_again_creates_another_id_and_another_time(make, state):
-    make(state, draw=0.1).opt_in()
-    before = state.get(ID), state.get(SLOT)
-    make(state).opt_out()
-    make(state, draw=0.9).opt_in()
-    assert state.get(ID) != before[0]
-    assert state.get(SLOT) != before[1]
+def test_opting_in_again_creates_another_id_and_time_and_no_second_report(make, state, clock):
+    first = make(state, draw=0.1)
+    first.opt_in()
+    clock.forward()
+    assert first.send() == SENT
+    before = copied(state)
+    first.opt_out(forget=False)
+    again = make(state, draw=0.9)
+    again.opt_in()
+    assert state.get(ID) != before[ID]
+    assert state.get(SLOT) != before[SLOT]
+    assert again.send() == WAITING
 
 
-def test_opting_out_and_in_again_does_not_report_twice_a_day(due, server):
-    due.send()
-    due.opt_out(forget=False)
-    due.opt_in()
-    assert due.send() == WAITING
-    assert len(server.requests) == 1
+def test_opt_out_works_while_a_report_is_being_sent(state, clock):
+    outcomes = []
 
-
-def test_opting_out_while_a_report_is_being_sent_succeeds(make, state, clock):
     def sender(url, *_):
         if url == URL:
-            assert usage.opt_out() is True
+            outcomes.append(usage.opt_out())
         return 201
 
-    usage = make(state, sender=sender)
+    usage = Reporter(URL, state, environ={}, clock=clock, sender=sender)
     usage.opt_in()
-    clock.now += 2 * DAY
+    clock.forward(2 * DAY)
     assert usage.send() == SENT
+    assert outcomes == [True]
     assert state.get(ID) is None
-    clock.now += DAY
+    clock.forward()
     assert usage.send() == OFF
 
 
-# What is sent
+# What is sent, and where
 
 
-def test_the_server_accepts_the_report(make):
+def test_the_server_parses_the_report(make):
     state = {ID: str(uuid.uuid4())}
-    given = {"version": "0.91.0", "sha": "0a1b"}
-    body = make(state, given=given, DOCKER_TAG="x/y:1").preview()
+    body = make(state, given={"version": "0.91.0", "sha": "0a1b"}, DOCKER_TAG="x/y:1").preview()
     assert list(json.loads(body)["version"]) == [field.name for field in FIELDS]
-    report = parse(body)
+    report = reports.parse(body)
     assert report.id == state[ID]
     assert report.version == {"app": "0.91.0", "image": "x/y", "arch": architecture()}
 
 
+ENVIRON = {"APP_VERSION": "1.2", "GIT_SHA": "abc", "DOCKER_TAG": "a/b:1.2"}
+
+
 @pytest.mark.parametrize(
-    ("given", "environ", "version"),
+    ("given", "environ", "sent"),
     [
         ({}, {}, ("unknown", "unknown", None)),
-        (
-            {},
-            {"APP_VERSION": "1.2", "GIT_SHA": "abc", "DOCKER_TAG": "a/b:1.2"},
-            ("1.2", "abc", "a/b"),
-        ),
-        ({"version": "2", "sha": "d", "image": "c"}, {"APP_VERSION": "1.2"}, ("2", "d", "c")),
+        ({}, ENVIRON, ("1.2", "abc", "a/b")),
+        ({"version": "2"}, ENVIRON, ("2", "abc", "a/b")),
     ],
 )
-def test_arguments_come_before_the_environment_and_both_before_unknown(
-    make, given, environ, version
-):
-    report = preview(make({}, given=given, **environ))["version"]
-    assert tuple(report.values()) == (*version, architecture())
+def test_the_environment_fills_in_what_the_application_omits(make, given, environ, sent):
+    version = json.loads(make({}, given=given, **environ).preview())["version"]
+    assert (version["app"], version["sha"], version["image"]) == sent
+    assert version["arch"] == architecture()
 
 
 @pytest.mark.parametrize(
@@ -262,7 +266,7 @@ def test_arguments_come_before_the_environment_and_both_before_unknown(
         (":latest", None),
     ],
 )
-def test_an_image_is_sent_without_its_tag_and_digest(reference, name):
+def test_an_image_loses_its_tag_and_digest(reference, name):
     assert without_tag(reference) == name
 
 
@@ -276,51 +280,51 @@ def test_an_image_is_sent_without_its_tag_and_digest(reference, name):
         ("arm-linux-musleabihf", "arm-linux-musleabihf", "32-bit ARM"),
     ],
 )
-def test_an_architecture_has_the_name_that_the_server_folds(built_for, arch, family):
+def test_the_server_knows_the_family_of_a_platform(built_for, arch, family):
     assert architecture("linux", built_for) == arch
     assert folding.family(arch) == family
 
 
-def test_an_architecture_without_a_triplet_is_the_name_of_the_machine(monkeypatch):
+def test_a_platform_without_a_triplet_is_named_after_the_machine(monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "AMD64")
     assert architecture("win32") == "amd64-win32"
 
 
+A, B = "http://a.example", "http://b.example"
+
+
 @pytest.mark.parametrize(
-    ("url", "environ", "base"),
+    ("url", "environ", "sent_to", "forget"),
     [
-        (URL, {}, URL),
-        (URL, {"USAGE_REPORTING_URL": ""}, URL),
-        (URL, {"USAGE_TRACKING_URL": "http://b.example"}, "http://b.example/"),
-        (
-            URL,
-            {"USAGE_REPORTING_URL": "http://a.example", "USAGE_TRACKING_URL": "http://b.example"},
-            "http://a.example/",
-        ),
-        ("http://count.example/tracker/", {}, "http://count.example/tracker/"),
+        (URL, {}, URL, FORGET),
+        (URL, {"USAGE_REPORTING_URL": ""}, URL, FORGET),
+        (URL, {"USAGE_TRACKING_URL": B}, f"{B}/", f"{B}/forget"),
+        (URL, {"USAGE_REPORTING_URL": A, "USAGE_TRACKING_URL": B}, f"{A}/", f"{A}/forget"),
+        (f"{A}/tracker", {}, f"{A}/tracker", f"{A}/tracker/forget"),
+        (f"{A}/tracker/", {}, f"{A}/tracker/", f"{A}/tracker/forget"),
     ],
 )
-def test_requests_go_to_the_url_of_the_environment_or_else_to_the_argument(
-    make, server, clock, url, environ, base
+def test_requests_go_to_the_url_of_the_environment_or_the_application(
+    make, network, clock, url, environ, sent_to, forget
 ):
     usage = make({}, url=url, **environ)
     usage.opt_in()
-    clock.now += DAY
+    clock.forward()
     usage.send()
     usage.opt_out()
-    assert [url for url, _ in server.requests] == [base, f"{base}forget"]
+    assert [where for where, _ in network.requests] == [sent_to, forget]
 
 
 @pytest.mark.parametrize(
-    ("value", "result"),
+    ("value", "outcome"),
     [("1", OFF), ("true", OFF), ("no", OFF), ("", SENT), ("0", SENT), ("false", SENT)],
 )
-def test_do_not_track_prevents_reports(due, make, state, server, value, result):
-    assert make(state, DO_NOT_TRACK=value).send() == result
-    assert len(server.requests) == (result == SENT)
+def test_do_not_track_prevents_reports(due, make, state, network, value, outcome):
+    assert make(state, DO_NOT_TRACK=value).send() == outcome
+    assert len(network.requests) == (outcome == SENT)
 
 
-def test_do_not_track_prevents_opting_in_and_not_opting_out(make, state):
+def test_do_not_track_prevents_opting_in_but_not_opting_out(make, state):
     assert make(state, DO_NOT_TRACK="1").opt_in() is False
     assert state.get(ID) is None
     make(state).opt_in()
@@ -328,128 +332,136 @@ def test_do_not_track_prevents_opting_in_and_not_opting_out(make, state):
     assert state.get(ID) is None
 
 
-# When it is sent
+# When a report is sent
 
 
-def test_a_report_is_sent_every_day_at_the_same_time(usage, clock):
+def test_a_report_is_sent_once_a_day_at_the_time_drawn(usage, clock):
     usage.opt_in()
-    sent = []
-    for clock.now in range((TODAY + 1) * DAY, (TODAY + 4) * DAY, 600):
+    clock.now = (TODAY + 1) * DAY
+    moments = []
+    for _ in range(3 * 24 * 6):
         if usage.send() == SENT:
-            sent.append(clock.now)
-    assert sent == [DUE + day * DAY for day in (1, 2, 3)]
+            moments.append(clock.now)
+        clock.forward(600)
+    assert moments == [LATE_MORNING + n * DAY for n in (1, 2, 3)]
 
 
-def test_the_reports_of_a_fleet_that_opts_in_at_once_are_spread_over_the_day(make, clock):
-    source = random.Random(9)
-    fleet = [make({}, draw=source.random()) for _ in range(2300)]
+def test_instances_that_opt_in_at_once_report_spread_over_the_day(clock, network):
+    draw = random.Random(9).random
+    fleet = [Reporter(URL, {}, clock=clock, draw=draw, sender=network) for _ in range(2300)]
     assert all(usage.opt_in() for usage in fleet)
     hours = []
     for hour in range(24):
-        clock.now = (TODAY + 1) * DAY + hour * HOUR + 17 * 60  # as in an hourly cron job
+        clock.now = (TODAY + 1) * DAY + hour * HOUR + 17 * 60  # an hourly cron job
         hours.append(sum(usage.send() == SENT for usage in fleet))
     assert sum(hours) == 2300
     assert max(hours) < 150
 
 
-def test_a_restart_does_not_report_twice(due, make, state, server):
-    assert [make(state).send() for _ in range(3)] == [SENT, WAITING, WAITING]
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize("response", [OSError("down"), 301, 500, 200, None])
-def test_a_failed_report_is_lost_and_the_next_day_is_not(due, server, clock, response):
-    server.response = response
-    assert [due.send() for _ in range(5)] == [LOST] + [WAITING] * 4
-    server.response = 201
-    clock.now += DAY
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [(201, SENT), (200, LOST), (301, LOST), (500, LOST), (None, LOST), (OSError("down"), LOST)],
+)
+def test_a_report_is_not_repeated_by_a_restart_or_a_failure_and_the_next_one_is_sent(
+    due, make, state, network, clock, answer, outcome
+):
+    network.answer = answer
+    assert [due.send(), due.send()] == [outcome, WAITING]
+    assert [make(state).send(), make(state).send()] == [WAITING, WAITING]
+    network.answer = 201
+    clock.forward()
     assert due.send() == SENT
-    assert len(server.requests) == 2
+    assert len(network.requests) == 2
 
 
-def test_a_crash_while_sending_does_not_repeat_the_report(due, make, state, server):
-    server.response = KeyboardInterrupt()
+def test_a_crash_during_a_report_does_not_repeat_it(due, make, state, network):
+    network.answer = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         due.send()
     assert make(state).send() == WAITING
 
 
-def test_two_clients_with_the_same_state_send_one_report(due, make, state, server):
+def test_two_threads_that_share_a_state_report_once(due, make, state, network):
     both = [make(StateFile(state.path) if isinstance(state, StateFile) else state) for _ in "12"]
-    for _ in range(40):
+    for usage in both * 20:
         threads = [threading.Thread(target=each.send) for each in both]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
-    assert len(server.requests) == 1
+        usage.send()
+    assert len(network.requests) == 1
 
 
-def test_a_client_that_never_runs_at_its_time_reports_every_day(make, state, clock):
+def test_an_instance_that_never_runs_at_its_time_still_reports_daily(make, state, clock):
     usage = make(state, draw=0.9)
     usage.opt_in()
-    results = []
-    for day in range(1, 7):
-        clock.now = (TODAY + day) * DAY + 4 * HOUR
-        results.append(usage.send())
-    assert results == [WAITING, SENT, SENT, SENT, SENT, SENT]
+    outcomes = []
+    for _ in range(6):
+        clock.now = (clock.now // DAY + 1) * DAY + 4 * HOUR
+        outcomes.append(usage.send())
+    assert outcomes == [WAITING, SENT, SENT, SENT, SENT, SENT]
 
 
-def test_a_client_that_was_off_for_days_reports_at_once(usage, clock):
+def test_an_instance_that_was_off_for_days_reports_once_at_once(usage, clock):
     usage.opt_in()
-    clock.now += 9 * DAY - 11 * HOUR
+    clock.forward(9 * DAY - 11 * HOUR)
     assert [usage.send(), usage.send()] == [SENT, WAITING]
 
 
-def test_a_clock_that_jumps_forward_and_back_does_not_repeat_or_prevent_reports(due, clock):
-    results = [due.send()]
+def test_a_clock_that_jumps_far_ahead_and_back_causes_no_repetition_and_no_silence(due, clock):
+    outcomes = [due.send()]
     for jump in (1000 * DAY, -1000 * DAY, 1000 * DAY, -1000 * DAY, DAY, DAY):
-        clock.now += jump
-        results.append(due.send())
-    assert results == [SENT, SENT, WAITING, WAITING, WAITING, SENT, SENT]
+        clock.forward(jump)
+        outcomes.append(due.send())
+    assert outcomes == [SENT, SENT, WAITING, WAITING, WAITING, SENT, SENT]
 
 
-def test_a_clock_that_goes_back_over_midnight_does_not_repeat_reports(make, state, clock):
+def test_a_clock_that_goes_back_over_midnight_causes_no_repetition(make, state, clock):
     usage = make(state, draw=0)
     usage.opt_in()
     clock.now = (TODAY + 1) * DAY
-    results = []
+    outcomes = []
     for step in (-HOUR, HOUR, -HOUR, HOUR):
-        results.append(usage.send())
-        clock.now += step
-    assert results == [SENT, WAITING, WAITING, WAITING]
+        outcomes.append(usage.send())
+        clock.forward(step)
+    assert outcomes == [SENT, WAITING, WAITING, WAITING]
 
 
-def test_start_sends_the_report_from_a_thread_until_it_is_stopped(make, clock):
+def test_start_sends_from_a_thread(clock):
     arrived = threading.Event()
-    usage = make({}, sender=lambda *_: arrived.set() or 201)
+    usage = Reporter(URL, {}, environ={}, clock=clock, sender=lambda *_: arrived.set() or 201)
     usage.opt_in()
-    clock.now += DAY
+    clock.forward(2 * DAY)
     stop = usage.start(every=0.001)
     assert arrived.wait(30)
     stop()
 
 
-def test_start_raises_nothing_if_no_thread_can_be_started(make, monkeypatch):
-    monkeypatch.setattr(threading.Thread, "start", fail(RuntimeError("can't start new thread")))
+def test_start_raises_nothing_if_no_thread_can_start(make, monkeypatch):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
     make({}).start()()
 
 
 # The state
 
 
-def test_the_file_is_private_and_only_its_lock_is_beside_it(make, file, tmp_path):
+def test_the_state_file_is_private_and_leaves_nothing_but_its_lock_beside_it(make, file, tmp_path):
     make(file).opt_in()
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert {path.name for path in tmp_path.iterdir()} == {"usage.json", "usage.json.lock"}
 
 
-def test_other_data_in_the_file_does_not_change(make, file, clock):
-    file.path.write_text('{"theme": "dark"}')
+@pytest.mark.parametrize(("before", "after"), [("", {}), ('{"theme": "dark"}', {"theme": "dark"})])
+def test_other_data_in_the_state_file_stays(make, file, clock, before, after):
+    file.path.write_text(before)
     usage = make(file)
-    usage.opt_in()
-    clock.now += DAY
-    usage.send()
-    usage.opt_out()
-    assert json.loads(file.path.read_text()) == {"theme": "dark"}
+    assert usage.opt_in() is True
+    clock.forward()
+    assert usage.send() == SENT
+    assert usage.opt_out() is True
+    assert json.loads(file.path.read_text()) == after
 
 
 UNREADABLE = {
@@ -458,98 +470,99 @@ UNREADABLE = {
     "not an object": b"[1, 2]",
     "not text": b"\xff\xfe\x00",
     "deeper than the stack": b"[" * 200_000,
+    "no permission": b"{}",
 }
 
 
-@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
-def test_an_unreadable_file_does_not_change_and_nothing_is_sent(make, file, server, content):
+@pytest.mark.parametrize("problem", UNREADABLE)
+def test_a_state_file_that_cannot_be_read_stays_as_it_is_and_nothing_is_sent(
+    make, file, network, clock, monkeypatch, problem
+):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "no")
+
+    content = UNREADABLE[problem]
     file.path.write_bytes(content)
+    if problem == "no permission":
+        monkeypatch.setattr("pathlib.Path.read_text", refuse)
     usage = make(file)
+    clock.forward()
     assert not usage.opted_in
-    assert preview(usage)["id"] is None
-    assert (usage.send(), usage.opt_in(), usage.opt_out()) == (BROKEN, False, False)
+    assert sent_id(usage.preview()) is None
+    assert usage.send() == BROKEN
+    assert usage.opt_in() is False
+    assert usage.opt_out() is False
     assert file.path.read_bytes() == content
-    assert server.requests == []
+    assert network.requests == []
 
 
-def test_an_empty_file_can_be_opted_in_with(make, file):
-    file.path.touch()
-    assert make(file).opt_in() is True
-
-
-def test_the_next_write_deletes_what_a_crash_left_of_a_write(make, file, tmp_path):
+def test_the_rest_of_an_interrupted_write_is_ignored_and_removed(make, file, tmp_path):
     make(file).opt_in()
-    left = tmp_path / "usage.json.new"
-    left.write_text('{"usage_id": "fdb4')
+    rest = tmp_path / "usage.json.new"
+    rest.write_text('{"usage_id": "fdb4')
     usage = make(StateFile(file.path))
     assert usage.opted_in
     usage.opt_out()
-    assert not left.exists()
+    assert not rest.exists()
     assert not usage.opted_in
 
 
 @pytest.mark.parametrize("error", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EBUSY])
 @pytest.mark.parametrize("call", ["os.open", "os.fsync", "pathlib.Path.replace"])
-def test_nothing_is_sent_while_the_file_cannot_be_written(
-    make, file, server, clock, monkeypatch, error, call
+def test_a_state_file_that_cannot_be_written_prevents_reports_until_it_can(
+    make, file, network, clock, monkeypatch, error, call
 ):
+    def refuse(*_):
+        raise OSError(error, os.strerror(error))
+
     usage = make(file)
     usage.opt_in()
-    clock.now += DAY
+    clock.forward()
     with monkeypatch.context() as broken:
-        broken.setattr(call, fail(OSError(error, os.strerror(error))))
+        broken.setattr(call, refuse)
         assert [usage.send(), usage.send()] == [BROKEN, BROKEN]
         assert usage.opt_out() is False
         assert make(StateFile(file.path.with_name("other"))).opt_in() is False
     assert usage.opted_in
-    assert server.requests == []
+    assert network.requests == []
     assert usage.send() == SENT
-
-
-def test_a_file_without_read_permission_counts_as_not_opted_in(make, file, server, monkeypatch):
-    make(file).opt_in()
-    monkeypatch.setattr("pathlib.Path.read_text", fail(PermissionError(errno.EACCES, "no")))
-    assert not make(file).opted_in
-    assert make(file).send() == BROKEN
-    assert server.requests == []
 
 
 def test_a_missing_folder_is_not_created(make, tmp_path):
     usage = make(StateFile(tmp_path / "missing" / "usage.json"))
-    assert (usage.opt_in(), usage.send()) == (False, BROKEN)
+    assert usage.opt_in() is False
+    assert usage.send() == BROKEN
     assert usage.opt_out() is True  # there is no id
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mapping_that_fails_sends_nothing(due, make, server, state):
-    failing = FailingMapping({name: state.get(name) for name in (ID, SLOT, DAYS)})
-    assert make(failing).send() == BROKEN
-    assert make(failing).opt_out() is False
-    assert make(FailingMapping()).opt_in() is False
-    assert server.requests == []
+def test_a_mapping_that_cannot_be_written_prevents_reports(due, make, network, state):
+    assert make(ReadOnly(copied(state))).send() == BROKEN
+    assert make(ReadOnly()).opt_in() is False
+    assert network.requests == []
 
 
-@pytest.mark.parametrize("damaged", [{DAYS: ""}, {DAYS: None}, {SLOT: "x"}, {SLOT: None, DAYS: 0}])
-def test_a_damaged_schedule_continues_tomorrow(make, clock, damaged):
+@pytest.mark.parametrize("damage", [{DAYS: ""}, {DAYS: None}, {SLOT: "x"}, {SLOT: None, DAYS: 0}])
+def test_a_damaged_schedule_waits_until_tomorrow(make, clock, damage):
     state = {}
     make(state).opt_in()
-    clock.now += DAY
-    state.update(damaged)
+    clock.forward()
+    state.update(damage)
     assert [make(state).send(), make(state).send()] == [WAITING, WAITING]
-    clock.now += DAY
+    clock.forward()
     assert make(state).send() == SENT
 
 
-@pytest.mark.parametrize("damaged", ["", "my-server", 7, None, ["x"]])
-def test_opting_in_replaces_an_invalid_id(make, damaged):
-    usage = make({ID: damaged})
+@pytest.mark.parametrize("damage", ["", "my-server", 7, None, ["x"]])
+def test_opt_in_replaces_an_id_that_is_not_a_uuid(make, damage):
+    usage = make({ID: damage})
     assert not usage.opted_in
     assert usage.send() == OFF
     usage.opt_in()
-    assert uuid.UUID(preview(usage)["id"]).version == 4
+    assert uuid.UUID(sent_id(usage.preview())).version == 4
 
 
-def test_a_mapping_is_changed_only_with_the_lock_that_was_passed(make, clock):
+def test_a_mapping_is_changed_only_under_the_lock_that_the_application_passes(clock, network):
     lock = threading.Lock()
 
     class Locked(dict):
@@ -557,30 +570,28 @@ def test_a_mapping_is_changed_only_with_the_lock_that_was_passed(make, clock):
             assert lock.locked()
             super().__setitem__(key, value)
 
-    usage = make(Locked(), given={"lock": lambda: lock})
+    usage = Reporter(URL, Locked(), lock=lambda: lock, environ={}, clock=clock, sender=network)
     assert usage.opt_in()
-    clock.now += 2 * DAY
+    clock.forward(2 * DAY)
     assert usage.send() == SENT
 
 
-def test_a_lock_that_is_never_released_prevents_reports_and_not_opting_out(make, file, monkeypatch):
+@pytest.mark.parametrize("problem", ["held", "broken"])
+def test_a_lock_that_cannot_be_had_prevents_reports_but_not_opting_out(
+    make, file, tmp_path, monkeypatch, problem
+):
     monkeypatch.setattr(module, "LOCK_WAIT", 0.05)
     make(file).opt_in()
-    with StateFile(file.path).locked():
+    if problem == "broken":
+        (tmp_path / "usage.json.lock").unlink()
+        (tmp_path / "usage.json.lock").mkdir()
+    with StateFile(file.path).locked() if problem == "held" else contextlib.nullcontext():
         assert make(file).send() == BROKEN
         assert make(file).opt_out() is True
     assert file.get(ID) is None
 
 
-def test_a_lock_that_cannot_be_created_does_not_prevent_opting_out(make, file, tmp_path):
-    make(file).opt_in()
-    (tmp_path / "usage.json.lock").unlink()
-    (tmp_path / "usage.json.lock").mkdir()
-    assert make(file).opt_out() is True
-    assert file.get(ID) is None
-
-
-def test_the_file_is_locked_on_windows(make, file, monkeypatch):
+def test_the_state_file_is_locked_on_windows_too(make, file, monkeypatch):
     calls = []
     windows = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *call: calls.append(call[1:]))
     monkeypatch.setattr(module, "fcntl", None)
@@ -594,87 +605,90 @@ def test_the_file_is_locked_on_windows(make, file, monkeypatch):
 
 @pytest.fixture
 def lines():
-    """What is logged, as a handler of the application would print it."""
-    lines = []
+    """What is logged, as a handler of the application gets it."""
+    logged = []
     handler = logging.Handler()
-    handler.emit = lambda record: lines.append(handler.format(record))
+    handler.emit = lambda record: logged.append(handler.format(record))
     module.log.addHandler(handler)
     module.log.setLevel(logging.DEBUG)
-    yield lines
+    yield logged
     module.log.removeHandler(handler)
     module.log.setLevel(logging.NOTSET)
 
 
-def test_no_log_line_contains_the_id(due, make, state, server, clock, lines):
-    identifier = preview(due)["id"]
-    for server.response in (201, 500, OSError(identifier), RuntimeError(identifier)):
+def test_no_log_line_holds_the_id(due, make, state, network, clock, lines):
+    class Undeletable(ReadOnly):
+        def pop(self, *_):
+            return 1 / 0
+
+    known = sent_id(due.preview())
+    for answer in (201, 500, OSError(known), RuntimeError(known)):
+        network.answer = answer
         due.send()
-        clock.now += DAY
-    failing = FailingMapping({name: state.get(name) for name in (ID, SLOT, DAYS)})
-    make(failing).send()
-    make(failing).opt_out()
-    make(FailingMapping()).opt_in()
+        clock.forward()
+    broken = Undeletable(copied(state))
+    make(broken).send()
+    make(broken).opt_out()
+    make(ReadOnly()).opt_in()
     due.opt_out()
     assert [line.rpartition(" ")[2] for line in lines] == [
         *("201.", "500.", "OSError", "RuntimeError"),
         *("RuntimeError", "ZeroDivisionError", "RuntimeError", "RuntimeError"),
     ]
-    assert identifier not in str(lines)
+    assert known not in str(lines)
 
 
-def test_an_unreadable_state_is_logged_once(make, file, lines):
+def test_a_broken_state_is_logged_once(make, file, lines):
     file.path.write_text("{")
     usage = make(file)
     for _ in range(5):
         usage.send()
-    assert lines == ["No usage report: the state cannot be read or written: JSONDecodeError"]
+    assert lines == ["No usage report: its state cannot be read or written: JSONDecodeError"]
 
 
 # The command
 
 
 @pytest.fixture
-def command(file, capsys, server, clock):
-    """Return a function that runs the command; it returns the exit status and the output."""
+def command(tmp_path, capsys, network, clock):
+    """Run the command; return its exit code and what it prints."""
 
     def run(*arguments, **environ):
-        environ = {"USAGE_REPORTING_STATE": str(file.path)} | environ
-        fakes = {"clock": lambda: clock.now, "draw": lambda: 0.5, "sender": server}
-        status = main([*arguments, "--url", URL], environ, **fakes)
-        return status, capsys.readouterr().out.strip()
+        environ = {"USAGE_REPORTING_STATE": str(tmp_path / "usage.json")} | environ
+        code = main(arguments, environ, clock=clock, draw=lambda: 0.5, sender=network)
+        return code, capsys.readouterr().out.strip()
 
     return run
 
 
-def test_the_command_previews_opts_in_sends_and_opts_out(command, clock, server):
-    assert json.loads(command("preview")[1])["id"] is None
-    assert command("send") == (0, OFF)
-    assert command("opt-in")[0] == 0
-    _, preview = command("preview", "--version", "1.2")
-    assert command("send") == (0, WAITING)
-    clock.now += DAY
-    assert command("send", "--version", "1.2") == (0, SENT)
-    assert command("send") == (0, WAITING)
-    assert command("opt-out") == (0, "Opted out. The id is deleted.")
-    assert server.requests[0] == (URL, preview.encode())
-    assert [url for url, _ in server.requests] == [URL, f"{URL}forget"]
+def test_the_command_opts_in_previews_sends_and_opts_out(command, clock, network):
+    url = ("--url", URL, "--version", "1.2")
+    assert sent_id(command("preview", *url)[1]) is None
+    assert command("send", *url) == (0, OFF)
+    assert command("opt-in", *url)[0] == 0
+    code, preview = command("preview", *url)
+    assert code == 0
+    assert command("send", *url) == (0, WAITING)
+    clock.forward()
+    assert command("send", *url) == (0, SENT)
+    assert command("send", *url) == (0, WAITING)
+    assert command("opt-out", *url) == (0, "Opted out: the id is deleted.")
+    assert network.requests[0] == (URL, preview.encode())
+    assert command("opt-in", *url)[0] == 0
+    assert command("opt-out", "--no-forget", *url)[0] == 0
+    assert [url for url, _ in network.requests] == [URL, FORGET]
 
 
-def test_the_command_opts_out_without_a_request_if_told_so(command, server):
-    command("opt-in")
-    assert command("opt-out", "--no-forget")[0] == 0
-    assert server.requests == []
-
-
-def test_the_command_exits_with_1_and_a_message_if_it_fails(command, clock, server, file):
+def test_the_command_exits_with_1_if_it_fails(command, clock, network, tmp_path):
+    url = ("--url", URL)
     assert command("opt-in", DO_NOT_TRACK="1")[0] == 1
     command("opt-in")
-    clock.now += DAY
-    server.response = 500
-    assert command("send") == (1, LOST)
-    file.path.write_text("{")
-    assert command("send") == (1, BROKEN)
-    assert command("opt-out")[0] == 1
+    clock.forward()
+    network.answer = 500
+    assert command("send", *url) == (1, LOST)
+    (tmp_path / "usage.json").write_text("{")
+    assert command("send", *url) == (1, BROKEN)
+    assert command("opt-out", *url)[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -685,21 +699,21 @@ def test_the_command_exits_with_1_and_a_message_if_it_fails(command, clock, serv
         (["report"], "invalid choice"),
     ],
 )
-def test_the_command_exits_with_2_and_says_which_argument_is_wrong(capsys, arguments, message):
+def test_the_command_names_a_missing_argument(capsys, arguments, message):
     with pytest.raises(SystemExit) as ended:
         main(arguments, {})
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
 
 
-# The file
-
-
-def test_the_client_is_python_3_9_without_dependencies():
-    tree = ast.parse(Path(module.__file__).read_text(), feature_version=(3, 9))
-    imports = [node.names for node in ast.walk(tree) if isinstance(node, ast.Import)]
-    packages = {name.name.partition(".")[0] for names in imports for name in names}
-    froms = {
-        node.module.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+def test_the_file_is_python_3_9_and_has_no_dependencies():
+    tree = ast.parse(SOURCE.read_text(), feature_version=(3, 9))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        name
+        for node in imports
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+        )
     }
-    assert (packages | froms) - {"msvcrt"} <= sys.stdlib_module_names
+    assert {name.partition(".")[0] for name in names} - {"msvcrt"} <= sys.stdlib_module_names

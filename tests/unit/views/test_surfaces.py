@@ -59,7 +59,7 @@ def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name, dime
 
 
 def without(asked, answer):
-    """An answer without what was asked, which a page repeats, and what changes by itself."""
+    """Return an answer without what a page repeats of the query, and what changes by itself."""
     for value in asked:
         answer = answer.replace(value, "").replace(quote_plus(value), "")
     return re.sub(r"\b(process|python)_.*", "", answer)
@@ -95,8 +95,8 @@ def test_all_surfaces_show_the_same_numbers_at_the_same_moment(clock, client, re
     assert metrics["established_instances",] == 1
     for dimension in ("release", "repository", "family"):
         breakdown = ALL[dimension].breakdown
-        told = {key[1]: n for key, n in metrics.items() if key[0] == f"{dimension}_instances"}
-        assert told == stats["folded"][breakdown]
+        counts = {key[1]: n for key, n in metrics.items() if key[0] == f"{dimension}_instances"}
+        assert counts == stats["folded"][breakdown]
     assert client.get("/badge.json").json()["message"] == "4"
     assert ">4</text>" in client.get("/badge.svg").content.decode()
     assert client.get("/badge")["Location"].endswith("/instances-4-blue")

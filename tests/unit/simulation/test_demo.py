@@ -1,0 +1,84 @@
+import json
+import os
+from types import SimpleNamespace
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from collector.cache import records
+from simulation import playback
+from simulation.fleet import Fleet
+
+
+def test_play_gives_the_server_a_past_that_ends_today(client):
+    playback.play(Fleet(20, 9))
+    numbers = client.get("/stats").json()
+    assert numbers["instances"] >= 20
+    assert numbers["warming_up"] is False
+    assert list(numbers["last_reported"].values())[-1] >= 15
+    assert len(client.get("/stats/history").json()["days"]) == 8
+
+
+def test_play_replaces_what_was_in_memory(client, report):
+    report(app="before")
+    playback.play(Fleet(1, 2))
+    assert "before" not in client.get("/stats").json()["versions"]
+
+
+def test_play_forgets_instances_that_opted_out():
+    fleet = Fleet(500, 9)
+    playback.play(fleet)
+    opted_out = [name for day in range(9) for name in fleet.opt_outs(day)]
+    assert opted_out
+    assert not records().get_many(opted_out)
+
+
+def test_play_refuses_a_store(monkeypatch):
+    monkeypatch.setattr(playback, "records", lambda: SimpleNamespace(shared=True))
+    with pytest.raises(RuntimeError, match="would replace them"):
+        playback.play(Fleet(1, 1))
+
+
+def test_demo_starts_gunicorn_on_this_machine_without_the_real_server_s_environment(monkeypatch):
+    calls = []
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    monkeypatch.setattr("os.execve", lambda *call: calls.append(call))
+    inherited = {
+        "REDIS_URL": "redis://store.example",
+        "SECRET_KEY": "x" * 50,
+        "WEB_CONCURRENCY": "4",
+        "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:80",
+        "PROJECT_NAME": "Example",
+    }
+    for name, value in inherited.items():
+        monkeypatch.setenv(name, value)
+    call_command("demo", port=8123, instances=5, days=2)
+    ((_, command, environ),) = calls
+    assert command[-3:] == ("simulation.demonstration", "--bind", "127.0.0.1:8123")
+    assert inherited.keys() & environ.keys() == {"PROJECT_NAME"}
+    assert environ["PORT"] == "8123"
+    assert Fleet(**json.loads(environ["DEMO_FLEET"])).instances == Fleet(5, 2).instances
+    assert environ["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.parametrize(
+    ("option", "number", "message"),
+    [
+        ("instances", -1, "The size is -1"),
+        ("days", 0, "The number of days is 0"),
+        ("releases", 0, "The number of releases is 0"),
+    ],
+)
+def test_a_command_refuses_a_fleet_that_cannot_be_made(command, option, number, message):
+    with pytest.raises(CommandError, match=message):
+        call_command(command, **{option: number})
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("instances", "room for 500000 made-up instances"), ("releases", "room for 415 releases")],
+)
+def test_demo_refuses_a_fleet_that_the_server_has_no_room_for(option, message):
+    with pytest.raises(CommandError, match=message):
+        call_command("demo", **{option: 600_000})
