@@ -98,6 +98,10 @@ class Fleet:
         for _ in range(round(self.size * CI)):
             yield _id(source), {"app": newest, "image": None, "arch": "x86_64-linux"}
 
+    def count_ids(self) -> int:
+        """Return how many ids report in all, those of tests included."""
+        return len(self.instances) + self.days * round(self.size * CI)
+
     def version(self, instance: Instance, day: int) -> Version:
         """Return what an instance runs on a day."""
         upgraded = instance.born if instance.pinned else day - instance.lag

@@ -136,6 +136,8 @@ class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn is not typed
 def log_failure(context: Any, kind: Any, value: Any, trace: Any) -> None:
     """Log a failure outside all requests, without its context, which is a client's address."""
     del context
+    if issubclass(kind, SystemExit):
+        return  # Ctrl-C in a terminal reaches the worker too, and ends it during a greenlet
     logging.getLogger("gevent").error("A greenlet failed", exc_info=(kind, value, trace))
 
 

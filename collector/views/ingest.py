@@ -14,15 +14,18 @@ from collector.views import metrics
 from collector.views.endpoint import Endpoint, answer, read_json
 
 # The table of fields decides the members of these types, which mypy cannot know.
-Kept: Any = TypedDict("Kept", dict.fromkeys(COUNTED, str | None))  # type: ignore[misc]
-Kept.__doc__ = "What is kept of a report."
+StoredVersion: Any = TypedDict("StoredVersion", dict.fromkeys(COUNTED, str | None))  # type: ignore[misc]
+StoredVersion.__doc__ = "The fields of a version that the server stores."
 Receipt = struct(
     "Receipt",
     "The answer to a report.",
     [
         (
             "stored",
-            described(Kept | None, "What is kept of the report; null if its detail did not fit."),
+            described(
+                StoredVersion | None,
+                "The version that the server stored, or null if it had no room for it.",
+            ),
         ),
         ("forgotten_at", described(Moment | None, "When the report is forgotten.")),
     ],

@@ -13,7 +13,7 @@ from simulation.arguments import add_fleet_arguments, fleet_from
 from simulation.fleet import ARCHITECTURES, IMAGES
 
 ROOT = Path(__file__).parents[3]
-# What the environment may say about the real server, and must not say about the demonstration.
+# These variables describe a deployment: its store, its proxy, its processes and its files.
 NOT_INHERITED = {
     "GUNICORN_CMD_ARGS",
     "PATH_PREFIX",
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         "Serve the dashboard of a made-up fleet and its past, on this machine only. The "
         "reports are in memory; the demonstration never uses a store."
     )
-    # The checks ask the store, which is none of the demonstration's business.
+    # The checks would connect to the store.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,11 +44,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         fleet = fleet_from(options)
-        # Instances that are gone still count for a while, which takes less than as much again.
-        if fleet.size > conf.max_instances // 2:
+        if fleet.count_ids() > conf.max_instances:
             raise CommandError(
-                f"The server has room for {conf.max_instances // 2} made-up instances; ask for "
-                "fewer, or raise MAX_INSTANCES."
+                f"The server has room for {conf.max_instances} instances, and this fleet has "
+                f"{fleet.count_ids()} over time. Ask for fewer instances or days, or raise "
+                "MAX_INSTANCES."
             )
         most_releases = conf.max_values // (len(IMAGES) * len(ARCHITECTURES)) - 1
         if options["releases"] > most_releases:
@@ -66,6 +66,13 @@ class Command(BaseCommand):
                 }
             ),
         }
+        self.stdout.write(
+            f"Making up {fleet.size:,} instances and their reports of {fleet.days} days."
+        )
+        self.stdout.write(
+            f"Open http://127.0.0.1:{options['port']}/dashboard. Press Ctrl-C to stop."
+        )
+        self.stdout.flush()
         gunicorn = (sys.executable, "-m", "gunicorn", "simulation.demonstration")
         os.chdir(ROOT)  # where gunicorn finds its configuration and the modules
         os.execve(  # noqa: S606  the program is this interpreter, and no shell is involved

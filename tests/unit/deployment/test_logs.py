@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from tracking_site.logs import PERIOD, RedactingFilter, kind_of, location
+from tracking_site.logs import PERIOD, RedactingFilter, kind_of, location, log_failure
 
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 
@@ -88,3 +88,9 @@ def test_an_exception_is_named_with_its_location_and_without_its_text():
     assert kind.startswith("requests failed in the server, ValueError at test_logs.py:")
     assert ID not in kind
     assert location(None) == "an unknown location"
+
+
+@pytest.mark.parametrize(("error", "lines"), [(SystemExit(0), 0), (RuntimeError("no"), 1)])
+def test_a_failed_greenlet_is_logged_and_the_end_of_a_worker_is_not(caplog, error, lines):
+    log_failure(None, type(error), error, None)
+    assert len(caplog.records) == lines

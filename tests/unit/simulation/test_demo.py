@@ -1,13 +1,17 @@
 import json
 import os
+import tomllib
 from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 
 from collector.cache import records
+from collector.conf import records_cache
 from simulation import playback
 from simulation.fleet import Fleet
+from tests.servers import ROOT
 
 
 def test_play_gives_the_server_a_past_that_ends_today(client):
@@ -76,9 +80,33 @@ def test_a_command_refuses_a_fleet_that_cannot_be_made(command, option, number, 
 
 
 @pytest.mark.parametrize(
-    ("option", "message"),
-    [("instances", "room for 500000 made-up instances"), ("releases", "room for 415 releases")],
+    ("options", "message"),
+    [
+        ({"instances": 1001}, "room for 1000 instances"),
+        ({"instances": 450, "days": 400}, "room for 1000 instances"),  # with those that are gone
+        ({"releases": 600}, "room for 415 releases"),
+    ],
 )
-def test_demo_refuses_a_fleet_that_the_server_has_no_room_for(option, message):
-    with pytest.raises(CommandError, match=message):
-        call_command("demo", **{option: 600_000})
+def test_demo_refuses_a_fleet_that_the_server_has_no_room_for(monkeypatch, options, message):
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    monkeypatch.setattr("os.execve", lambda *_: None)
+    caches = {"records": records_cache(365, 1000, 90, "", False)}
+    with override_settings(CACHES=caches), pytest.raises(CommandError, match=message):
+        call_command("demo", **{"instances": 5, "days": 2, **options})
+
+
+def test_demo_says_first_what_it_makes_up_and_where_to_look(monkeypatch, capsys):
+    monkeypatch.setattr("os.chdir", lambda _: None)
+    monkeypatch.setattr("os.execve", lambda *_: print("gunicorn"))
+    call_command("demo", port=8123, instances=5, days=2)
+    assert capsys.readouterr().out.splitlines() == [
+        "Making up 5 instances and their reports of 2 days.",
+        "Open http://127.0.0.1:8123/dashboard. Press Ctrl-C to stop.",
+        "gunicorn",
+    ]
+
+
+def test_the_wheel_does_not_contain_the_simulation():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["setuptools"]["packages"]
+    assert {name.partition(".")[0] for name in packages} == {"collector"}
