@@ -1,5 +1,6 @@
 """Tests every page in a browser, with few, many and hostile numbers to show."""
 
+from itertools import combinations
 from urllib.parse import urlencode
 
 import pytest
@@ -80,14 +81,14 @@ def test_a_surface_that_the_dashboard_links_to_opens_without_problems(visit, pat
         assert visitor.problems == []
 
 
-def test_the_dashboard_shows_hostile_names_exactly_as_they_were_sent(visit):
-    with visit("hostile") as visitor:
-        for version in HOSTILE[:3]:
-            for section, field in (("#releases", "app"), ("#images", "image")):
-                links = visitor.page.locator(section).get_by_role(
-                    "link", name=version[field], exact=True
-                )
-                assert links.count() == 1
+def test_the_labels_of_a_chart_do_not_overlap_on_a_phone(visit):
+    with visit("300") as visitor:
+        labels = visitor.resize(PHONE).page.locator("#growth .axis text").all()
+        for one, other in combinations([label.bounding_box() for label in labels], 2):
+            assert any(
+                one[start] + one[size] <= other[start] or other[start] + other[size] <= one[start]
+                for start, size in (("x", "width"), ("y", "height"))
+            )
 
 
 @pytest.mark.parametrize(
