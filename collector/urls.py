@@ -1,6 +1,7 @@
-"""The paths. Those with a name are the ones that we link to; it is unique in any project.
+"""The paths. Those that pages link to have a name, whose prefix makes it unique in any project.
 
-The reference service also answers with a trailing slash, with `.json` and at `//`; so do we.
+Like the service that Headcount replaces, it also answers with a trailing slash, with `.json` and at
+`//`.
 """
 
 from django.urls import path, re_path

@@ -120,7 +120,7 @@ class BadgeView(Endpoint):
         return conditional(request, body, self.content_type, etag_of(body))
 
     def badge(self) -> Badge:
-        """Return the badge for the query, or without one for a query that Django refuses."""
+        """Return the badge for the query. A query that Django refuses counts as an empty one."""
         try:
             return badge_for(dict(self.request.GET.lists()))
         except SuspiciousOperation:

@@ -49,7 +49,7 @@ class Dashboard(SnapshotView):
 
 @dataclass(frozen=True)
 class Share:
-    """A name, how many instances have it, and a link to the page that shows them only."""
+    """A name, how many instances have it, and a link to the page that shows only those."""
 
     name: str
     count: int

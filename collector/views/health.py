@@ -37,7 +37,7 @@ def health() -> Health:
 
 
 class Healthz(Endpoint):
-    """Answers for as long as the process does, whatever the state of the store."""
+    """Answers 200 for as long as the process runs, even if the store is unavailable."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return answer(health())

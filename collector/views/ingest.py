@@ -53,7 +53,7 @@ class Ingest(Endpoint):
 
 
 class Forget(Endpoint):
-    """Erases the report of the instance whose id is sent, and answers alike if there is none."""
+    """Erases the report of the instance with this id; the answer is the same if there is none."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         records().delete(parse_forget(read_json(request)))
