@@ -1,5 +1,6 @@
 import json
 from datetime import timedelta
+from io import BytesIO
 from unittest.mock import patch
 from uuid import UUID
 
@@ -98,6 +99,17 @@ def test_a_body_over_the_limit_is_refused(post):
 def test_a_content_length_that_is_no_length_or_too_long_is_refused(client, length, status):
     response = client.post("/", REPORT, "application/json", CONTENT_LENGTH=length)
     assert response.status_code == status
+
+
+def test_a_body_that_ends_before_its_length_is_refused(client, stats):
+    body = BytesIO(json.dumps(REPORT).encode())
+    length = str(len(body.getvalue()) + 1)
+    response = client.generic(
+        "POST", "/", b"", "application/json", CONTENT_LENGTH=length, **{"wsgi.input": body}
+    )
+    assert response.status_code == 400
+    assert "shorter than its Content-Length" in response.json()["error"]
+    assert stats()["instances"] == 0
 
 
 def test_a_body_that_does_not_arrive_is_answered_with_408(post, stats):
