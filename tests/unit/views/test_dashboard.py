@@ -185,17 +185,6 @@ def test_hostile_names_are_escaped(clock, client, report, hostile):
     assert html.count("<b>") == 1
 
 
-def test_every_count_on_the_page_is_of_the_same_moment(clock, report, client):
-    for number in range(5):
-        report(app=f"1.{number}.0")
-    clock.shift(DAY)
-    page, numbers = context(), client.get("/stats").json()
-    counts = {share.name: share.count for share in page["releases"].visible}
-    assert counts == numbers["folded"]["releases"]
-    assert page["numbers"].instances == numbers["instances"]
-    assert f"<td>{numbers['instances']}</td>" in page["growth_rows"]
-
-
 @pytest.mark.parametrize(
     ("part", "of", "expected"),
     [

@@ -10,7 +10,9 @@ from django.urls import reverse
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.numbers.dimensions import ALL
+from collector.numbers.snapshot import current
 from collector.urls import urlpatterns
+from collector.views.dashboard import page_context
 
 SURFACES = [pattern.name.removeprefix("collector-") for pattern in urlpatterns if pattern.name]
 HIDDEN = {"app": "7.7.7-undisclosed", "image": "ghcr.io/undisclosed/x", "arch": "arm-undisclosed"}
@@ -97,6 +99,12 @@ def test_all_surfaces_show_the_same_numbers_at_the_same_moment(clock, client, re
         breakdown = ALL[dimension].breakdown
         counts = {key[1]: n for key, n in metrics.items() if key[0] == f"{dimension}_instances"}
         assert counts == stats["folded"][breakdown]
+    page = page_context(current(), {})
+    assert page["numbers"].instances == 4
+    assert {share.name: share.count for share in page["releases"].visible} == (
+        stats["folded"]["releases"]
+    )
+    assert f"<td>{stats['instances']}</td><td>{stats['established']}</td>" in page["growth_rows"]
     assert client.get("/badge.json").json()["message"] == "4"
     assert ">4</text>" in client.get("/badge.svg").content.decode()
     assert client.get("/badge")["Location"].endswith("/instances-4-blue")
