@@ -172,8 +172,10 @@ def post_fork(server, worker):
 
 
 def post_worker_init(worker):
-    """Check the settings, and start housekeeping."""
+    """Check the settings, and start counting and housekeeping."""
     from django.core import checks
+
+    from collector.cache import records
 
     # The memory check must know the number of workers, also when the command line sets it.
     os.environ["WEB_CONCURRENCY"] = str(worker.cfg.workers)
@@ -182,6 +184,7 @@ def post_worker_init(worker):
         raise AppImportError("\n".join(map(str, messages)))
     for message in messages:
         logging.getLogger("collector").warning("%s", message)
+    records()  # a cache in memory counts from now on, not from the first request
     # The objects that exist now stay forever. Without freezing, Python's garbage collector visits
     # all of them again and again, at a cost of 15 to 30 us per report.
     gc.collect()

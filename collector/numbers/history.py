@@ -3,9 +3,7 @@
 A summary holds counts only, and it is kept where the reports are.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -138,30 +136,6 @@ def releases(closed: ClosedDays) -> list[Mapping[str, int]]:
 def history(closed: ClosedDays, since: float) -> History:
     """Return the past days, and the moment at which counting began, as they are answered."""
     return History(iso(since), conf.history_days, days(closed))
-
-
-def to_csv(history: History) -> str:
-    """Return a history as CSV, with a line for each number: date, what, name, installations."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("date", "what", "name", "installations"))
-    for day in history.days:
-        lines.writerows(_lines(day))
-    return text.getvalue()
-
-
-def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
-    for total in TOTALS:
-        yield day.date, total, "", getattr(day, total)
-    for breakdown in (raw.breakdown for raw in RAW):
-        for name, count in getattr(day, breakdown).items():
-            yield day.date, breakdown, _escape(name), count
-        yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
-
-
-def _escape(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula; different names stay different."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "'")) else name
 
 
 def _day(start: int, summary: Summary, rules: Rules) -> Any:

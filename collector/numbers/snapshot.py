@@ -49,8 +49,9 @@ _lock = threading.Lock()
 def current() -> Snapshot:
     """Return the latest snapshot if it is still up to date; otherwise, take a new one."""
     global _latest  # noqa: PLW0603  the one memory of the last snapshot
-    cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)
+    cache, rules = records(), rules_in_force()
     with _lock:
+        now = time.time()
         state = _state(cache, now, rules)
         if _latest is None or _latest[0] != state:
             _latest = (state, of_cache(cache, now, rules))
@@ -69,11 +70,16 @@ def drop_stale() -> None:
     data is freed even if no requests arrive.
     """
     global _latest  # noqa: PLW0603  as in `current`
-    cache, now, rules = records(), time.time(), Rules(conf.min_group, conf.hide)
+    cache, now, rules = records(), time.time(), rules_in_force()
     with _lock:
         if _latest is not None and _latest[0] != _state(cache, now, rules):
             _latest = None
             folding.clear_caches()
+
+
+def rules_in_force() -> Rules:
+    """Return the rules that the settings make at this moment."""
+    return Rules(conf.min_group, dict(conf.hide))
 
 
 def _state(cache: TallyCache, now: float, rules: Rules) -> Hashable:

@@ -1,11 +1,15 @@
 """The statistics and the history for machines. Each answer is computed once for a snapshot."""
 
+import csv
+import io
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
 
 from collector.numbers import filters, history, stats
+from collector.numbers.dimensions import RAW
 from collector.numbers.memo import once
 from collector.numbers.snapshot import Snapshot, current
 from collector.views import metrics
@@ -68,7 +72,7 @@ class HistoryCsv(History):
     content_type = "text/csv"
 
     def body(self, snapshot: Snapshot) -> bytes:
-        return history.to_csv(self.content(snapshot)).encode()
+        return to_csv(self.content(snapshot)).encode()
 
 
 class Metrics(Endpoint):
@@ -76,3 +80,27 @@ class Metrics(Endpoint):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         return HttpResponse(metrics.exposition(current()), metrics.CONTENT_TYPE)
+
+
+def to_csv(answer: history.History) -> str:
+    """Return a history as CSV, with a line for each number: date, what, name, installations."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(("date", "what", "name", "installations"))
+    for day in answer.days:
+        lines.writerows(_lines(day))
+    return text.getvalue()
+
+
+def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
+    for total in history.TOTALS:
+        yield day.date, total, "", getattr(day, total)
+    for breakdown in (raw.breakdown for raw in RAW):
+        for name, count in getattr(day, breakdown).items():
+            yield day.date, breakdown, _escape(name), count
+        yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
+
+
+def _escape(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula; different names stay different."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "'")) else name
