@@ -220,10 +220,11 @@ def end_idle_connections(worker):
 
 
 class DeadlineReader:
-    """Reads a body for at most BODY_DEADLINE seconds after its head, and little beyond BODY_ROOM.
+    """Reads a request body, and limits its time and size.
 
-    Then it raises TimeoutError, and gunicorn closes the connection. Otherwise gunicorn would read
-    all of a refused body, and a client that sends fast enough would leave no time for others.
+    If the body takes longer than BODY_DEADLINE seconds, or is larger than about BODY_ROOM bytes,
+    `read` raises TimeoutError and gunicorn closes the connection. Without this limit, gunicorn
+    would read a refused body to its end, and a fast client could block all others.
     """
 
     def __init__(self, reader):

@@ -31,7 +31,7 @@ def jobs() -> list[Callable[[], object]]:
 def run_forever() -> None:
     """Run the jobs every minute, until the process ends."""
     while True:
-        time.sleep(INTERVAL)  # gevent's own in a worker, which lets requests be answered
+        time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are answered
         run(jobs())
 
 

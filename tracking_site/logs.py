@@ -43,7 +43,7 @@ KINDS = {
 
 
 class RedactingFilter(logging.Filter):
-    """Replaces a line that may quote a request by the kind of the line and the number so far."""
+    """Replaces a line that may quote a request with its kind and the number of such lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class RedactingFilter(logging.Filter):
         return bool(record.msg)
 
     def suppressed(self) -> list[str]:
-        """Return a line for each kind that occurred again after its last line."""
+        """Return a line for each kind that has occurred since its last line was logged."""
         kinds = [kind for kind, (_, count) in self.reports.items() if self.counts[kind] > count]
         return [self._line(kind, time.time()) for kind in kinds]
 
@@ -107,7 +107,7 @@ redacting_filter = RedactingFilter()
 
 
 def handler() -> logging.Handler:
-    """Return the handler for Django's log lines: redacted, and in the format of gunicorn's."""
+    """Return a handler that redacts Django's log records and formats them as gunicorn does."""
     stream = logging.StreamHandler()
     stream.setFormatter(logging.Formatter(Logger.error_fmt, Logger.datefmt))
     stream.addFilter(redacting_filter)

@@ -11,7 +11,7 @@ from tracking_site import environment
 
 ENV = environment.read(os.environ)
 
-# There are no forms and no cookies, so a key that is lost with the process is enough. With a store,
+# No form needs a CSRF token and there are no cookies, so a key that is lost with the process is enough. With a store,
 # environment.py requires SECRET_KEY.
 SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
 DEBUG = False
@@ -52,7 +52,7 @@ HEADCOUNT_REVISION = ENV.revision
 HEADCOUNT_MIN_GROUP = ENV.min_group
 HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 
-# Pages need only our own styles and images: no scripts, no frames and no third parties.
+# Pages need only our own styles, images and form: no scripts, no frames and no third parties.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

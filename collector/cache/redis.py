@@ -5,8 +5,8 @@ are, after a prefix:
 
 - `records:{expiry}`: the codes of the live keys by digest. A code stands for a value and `renewed`.
   The server itself deletes these records at their expiry.
-- `tally:{expiry}`: the number of live keys by code. It outlives the records, so that the tally of a
-  period is exact at its end, whenever the next operation comes.
+- `tally:{expiry}`: the number of live keys by code. It is kept longer than the records, so
+  that the tally of a past period is exact even if the next operation comes much later.
 - `live`: the expiries. `counts`: the number of live keys by id of value.
 - `ids` and `values`: the ids by value, and the values by id.
 - `closed`: the starts of the past periods. `history:{start}`: the tally or the summary of each.
@@ -63,9 +63,10 @@ def _rejecting_foreign_data() -> Iterator[None]:
 class RedisCache(TallyCache):
     """Keeps keys in the server whose URL is LOCATION.
 
-    Digests and values are signed with a secret that is derived from SECRET_KEY. The prefix of the
-    server's keys names this secret, the code of this package, and the options that give the data
-    its meaning. With another of these, counting starts from zero.
+    Digests and values are signed with a secret that is derived from SECRET_KEY. The prefix of all
+    keys contains a short digest of this secret, a fingerprint of the package's code, and the
+    options that determine what the data means. If any of them changes, the prefix changes too, and
+    counting starts from zero.
 
     OPTIONS may also have UNCHECKED: whether to accept a server whose configuration cannot be read;
     see server_requirements.py.
@@ -160,14 +161,18 @@ class RedisCache(TallyCache):
         self._run("probe")
 
     def _number(self, operation: str) -> Any:
-        """Return a number that is always there, unless it expired at the moment it was set."""
+        """Return a number from the store.
+
+        Raise Unavailable if it is missing: the clock of the store is then so far ahead that the
+        number expired as soon as it was set.
+        """
         number = self._run(operation)
         if number is None:
             raise Unavailable("The clock of the store is far ahead of ours.")
         return number
 
     def _next_state(self, known: State) -> State:
-        """Return the state after the last change in the store, which sends what differs."""
+        """Return the state after the latest change; the store sends only what has changed."""
         change, values, cohorts = self._run("tally", known.change)
         if change < known.change and known is not NOTHING:
             return self._next_state(NOTHING)  # the store was emptied, and its clock is behind

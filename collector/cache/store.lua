@@ -1,6 +1,7 @@
--- One operation on a cache; redis.py says which keys there are. The server runs a script as a whole
--- and no other command in between. Without memory, it refuses the first write of a script if that
--- needs some, and no later one: a script that was refused has changed nothing.
+-- Performs one operation on a cache; redis.py describes the keys. The server runs a script without
+-- other commands in between. When the server has reached `maxmemory`, it refuses only the first
+-- write of a script, and only if that write needs memory. It never refuses a later write, so a
+-- script that was refused has changed nothing.
 --
 -- KEYS[1] is the prefix of every key. ARGV has the name of the operation, the time, GRANULARITY,
 -- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf"
@@ -40,8 +41,8 @@ local function each_pair(flat)
   end
 end
 
--- The keys that several expiries share outlive the last record by the length of the history,
--- because the next operation, whenever it comes, makes a closing tally of them.
+-- Several expiries share these keys. Keep them after the last record has expired, for as long as
+-- the history lasts: the next operation, however late, computes the tally of the past period.
 local function keep_until(moment)
   local last = math.max(moment, number(call('HGET', META, 'last') or '0'))
   if last <= now then return end -- everything has expired, and what is set next calls this again
@@ -140,8 +141,8 @@ local function close(start)
   call('ZADD', CLOSED, start, text(start))
 end
 
--- The clock went back: no period is over that is not over yet, and no key lives longer than if it
--- were set now.
+-- The clock went back. Forget the periods that have not ended by the new time, and shorten each
+-- expiry that is later than a key set now could have.
 local function go_back(today)
   forget_history(today, '+inf')
   local latest = today + tonumber(call('HGET', META, 'longest') or 0)
@@ -161,7 +162,7 @@ local function go_back(today)
 end
 
 local function begin_period(today, before)
-  call('ZREM', CLOSED, '') -- reading works without memory, so no write that needs some comes first
+  call('ZREM', CLOSED, '') -- needs no memory, so that reads work even when the store is full
   call('HSET', META, 'turned', change(), 'began', text(today))
   if today < before then
     go_back(today)

@@ -66,7 +66,7 @@ Folded = struct(
 
 
 def counts_by_field(tally: Tally) -> dict[str, Mapping[str, int]]:
-    """Return the number of instances by value, for each counted field; a missing value is ""."""
+    """Return, for each counted field, the number of instances by value; a missing value is ""."""
     # There may be ten thousand versions, all different, for which a Counter takes twice as long.
     counts: dict[str, defaultdict[str, int]] = {raw.field: defaultdict(int) for raw in RAW}
     for name, version in tally.values.items():

@@ -1,4 +1,7 @@
-"""The dimensions by which instances are counted: each counted field as it was sent, and folded."""
+"""The dimensions by which instances are counted.
+
+Each counted field has two: its values as they were sent, and its folded values.
+"""
 
 import re
 from collections.abc import Callable, Mapping

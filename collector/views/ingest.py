@@ -1,4 +1,4 @@
-"""What instances send: a report, or the request to forget it."""
+"""The views to which instances send requests: one accepts a report, the other erases it."""
 
 from typing import Any, TypedDict
 
