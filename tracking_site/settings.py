@@ -11,8 +11,8 @@ from tracking_site import environment
 
 ENV = environment.read(os.environ)
 
-# No form needs a CSRF token and there are no cookies, so a key that is lost with the process is enough. With a store,
-# environment.py requires SECRET_KEY.
+# No form needs a CSRF token and there are no cookies, so a key that is lost with the process is
+# enough. With a store, environment.py requires SECRET_KEY.
 SECRET_KEY = ENV.secret_key or secrets.token_urlsafe(64)
 DEBUG = False
 # Nothing here reads the Host header: no URL is built from it, and there are no cookies.
