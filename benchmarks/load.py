@@ -73,7 +73,7 @@ def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) ->
         for _ in range(at_once):
             start_next()
         while answers:
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # so that the generator rarely takes a processor from a worker
             if not (ready := poll.poll(TIMEOUT)):
                 raise RuntimeError(f"no answer came within {TIMEOUT} s")
             for number, _ in ready:

@@ -40,7 +40,7 @@ def first_report(path: str, **environ: str) -> float:
                 load.ask(server.port, request, 201)
                 return time.perf_counter() - begin
             except ConnectionError:
-                time.sleep(PAUSE)
+                time.sleep(PAUSE)  # between two attempts, while the server starts
         raise RuntimeError(server.output)
     finally:
         server.stop()

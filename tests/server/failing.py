@@ -15,7 +15,7 @@ stats.statistics = fail
 
 
 def application(environ, start_response):
-    """Fail beside a request, with a header that cannot be sent, in the application or in a view."""
+    """Fail outside a request, while sending a header, in the application, or in a view."""
     if environ["PATH_INFO"] == "/greenlet":
         gevent.spawn(fail, environ["REMOTE_ADDR"], environ["HTTP_HOST"], environ["QUERY_STRING"])
     if environ["PATH_INFO"] == "/header":

@@ -1,4 +1,4 @@
-"""The backend for Redis: the contract of all backends, and what only a store can do wrong."""
+"""Tests of the Redis backend: the contract of all backends, and faults that only a store has."""
 
 import os
 import random
