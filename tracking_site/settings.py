@@ -4,8 +4,6 @@ import os
 import secrets
 from importlib.util import find_spec
 
-from csp.constants import NONE, SELF
-
 from collector.conf import records_cache
 from tracking_site import environment
 
@@ -18,14 +16,12 @@ DEBUG = False
 # Nothing here reads the Host header: no URL is built from it, and there are no cookies.
 ALLOWED_HOSTS = ["*"]
 
-INSTALLED_APPS = ["django.contrib.staticfiles", "csp", "collector"]
+INSTALLED_APPS = ["django.contrib.staticfiles", "collector"]
 # A checkout has the demonstration; the wheel and the image do not.
 if find_spec("simulation"):
     INSTALLED_APPS.append("simulation")
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "tracking_site.middleware.protect_pages",
     "whitenoise.middleware.WhiteNoiseMiddleware",
 ]
 FORCE_SCRIPT_NAME = ENV.path_prefix or None
@@ -51,19 +47,6 @@ HEADCOUNT_DOCS_URL = ENV.docs_url
 HEADCOUNT_REVISION = ENV.revision
 HEADCOUNT_MIN_GROUP = ENV.min_group
 HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
-
-# Pages need only our own styles, images and form: no scripts, no frames and no third parties.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "style-src": [SELF],
-        "img-src": [SELF],
-        "form-action": [SELF],
-        "base-uri": [NONE],
-        "frame-ancestors": [NONE],
-    }
-}
-SECURE_REFERRER_POLICY = "no-referrer"
 
 # Collected files have a hash in their names and are compressed. A clone serves the original files.
 STATIC_URL = f"{ENV.path_prefix}/static/"
@@ -92,6 +75,8 @@ LOGGING = {
 }
 
 SILENCED_SYSTEM_CHECKS = [
+    "security.W001",  # middleware.py sends the headers of SecurityMiddleware
+    "security.W002",  # and that of XFrameOptionsMiddleware
     "security.W003",  # no CSRF protection: there are no sessions and no cookies
     "security.W004",  # no HSTS: the proxy in front provides HTTPS, and may send the header
     "security.W008",  # no redirect to HTTPS: clients do not follow it, and reports would be lost
