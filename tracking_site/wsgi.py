@@ -14,9 +14,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
 
 django_application = get_wsgi_application()
 
-# Django calls these functions before and after each request. They have nothing to do here: there are
-# no databases, the cache of the reports stays open as long as the process runs, and all requests
-# have the same URLs. A test fails if the settings get a database or a cache that must be closed.
+# Django calls these functions before and after each request. They have nothing to do here: there
+# are no databases, the cache of the reports stays open as long as the process runs, and every
+# request has the same URLs. A test fails if the settings get a database or a cache to close.
 for signal, receiver in (
     (request_started, reset_queries),
     (request_started, close_old_connections),

@@ -1,0 +1,33 @@
+"""How a response is sent."""
+
+from typing import Any
+
+from gunicorn.http import wsgi
+
+SHORT = 4096  # bytes; a longer body is not copied to join it to its head
+
+
+class Pieces(list[bytes]):
+    """Takes the place of a socket, and collects what is to be sent."""
+
+    sendall = list.append
+
+
+class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn is not typed
+    """gunicorn's response, which sends its head together with a short body.
+
+    gunicorn sends them one after the other, which takes a tenth of the CPU time of a report.
+    """
+
+    sock: Any
+
+    def write(self, arg: Any) -> None:
+        if self.headers_sent or len(arg) > SHORT:
+            super().write(arg)
+            return
+        sock, self.sock = self.sock, Pieces()
+        try:
+            super().write(arg)
+        finally:
+            pieces, self.sock = self.sock, sock
+        sock.sendall(b"".join(pieces))
