@@ -78,6 +78,7 @@ class Contents:
         self.live = 0
         self.counts: dict[bytes, int] = {}  # live keys by pickled value
         self.values: dict[bytes, Any] = {}  # the same values, unpickled
+        self.frozen_values: dict[bytes, Any] | None = None  # the copy in the last tally
         self.history: dict[int, Any] = {}  # handed out, so it is replaced and never changed
         self.period = self._period_of(self.since)
         self.longest: float = 0  # seconds from the start of a period to an expiry set in it
@@ -107,6 +108,12 @@ class Contents:
             others -= 1  # the value that goes with this change
         if others >= cache.max_values:
             raise TooManyValues(f"{cache.max_values} distinct values are live")
+
+    def add_value(self, value: bytes, copy: Any) -> None:
+        """Keep a copy of a value for the tally, which a key is about to get."""
+        if value not in self.values:
+            self.values[value] = copy
+            self.frozen_values = None
 
     def move(
         self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
@@ -153,7 +160,9 @@ class Contents:
     def tally(self) -> Tally:
         """Return a copy of the counts."""
         cohorts = tuple(cohort.freeze() for cohort in self.cohorts.values())
-        return Tally(dict(self.values), dict(self.counts), cohorts)
+        if self.frozen_values is None:
+            self.frozen_values = dict(self.values)
+        return Tally(self.frozen_values, dict(self.counts), cohorts)
 
     def summarize(self, start: int, summary: Any) -> None:
         """Replace what is kept of the period that began at `start`, if anything is."""
@@ -222,6 +231,7 @@ class Contents:
                 del self.cohorts[cohort.expiry, cohort.renewed]
             if not self.counts[value]:
                 del self.counts[value], self.values[value]
+                self.frozen_values = None
 
 
 # Django builds one backend object per thread, so the contents are shared by LOCATION, and by the
@@ -330,7 +340,7 @@ class MemoryCache(TallyCache):
             self._contents.delete(digest)
         else:
             self._contents.check_limits(old, content, self)
-            self._contents.values.setdefault(content, copy)
+            self._contents.add_value(content, copy)
             renewed = old is not None and (old.cohort.renewed or expiry > old.cohort.expiry)
             self._contents.move(digest, old, content, expiry, renewed)
         return _none_if_never(expiry)

@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain
 from typing import Any, NamedTuple
@@ -45,9 +46,10 @@ class State(NamedTuple):
     change: int
     values: Mapping[bytes, Any]  # by id
     cohorts: Mapping[bytes, list[Cohort]]  # by expiry
+    tally: Tally
 
 
-NOTHING = State(0, {}, {})
+NOTHING = State(0, {}, {}, Tally({}, {}, ()))
 NONE = {b"0": None}  # the value that has an id of its own, and is not sent
 
 
@@ -133,7 +135,7 @@ class RedisCache(TallyCache):
     def tally(self) -> Tally:
         with _rejecting_foreign_data():
             state = self._state = self._next_state(self._state)
-            return _tally(state.values, state.cohorts.values())
+            return state.tally
 
     def changes(self) -> int:
         return int(self._number("changes"))
@@ -176,14 +178,15 @@ class RedisCache(TallyCache):
         change, values, cohorts = self._run("tally", known.change)
         if change < known.change and known is not NOTHING:
             return self._next_state(NOTHING)  # the store was emptied, and its clock is behind
-        return State(
-            change,
-            known.values if values is None else self._values(values),
-            {
-                expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, codes)
-                for expiry, codes in cohorts
-            },
-        )
+        latest = known.values if values is None else self._values(values)
+        latest_cohorts = {
+            expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, codes)
+            for expiry, codes in cohorts
+        }
+        tally = _tally(latest, latest_cohorts.values())
+        if latest is known.values and tally.values.keys() == known.tally.values.keys():
+            tally = replace(tally, values=known.tally.values)
+        return State(change, latest, latest_cohorts, tally)
 
     def _period(self, summary: bytes | None, tally: Any) -> Any:
         """Return what is kept of a past period."""

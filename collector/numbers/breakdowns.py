@@ -1,8 +1,7 @@
 """Breakdowns: how many instances have which name in each dimension."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from heapq import nsmallest
+from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
@@ -10,9 +9,11 @@ from msgspec import Meta
 
 from collector.cache import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
-from collector.numbers.dimensions import FOLDED, RAW, RELEASE, Dimension, Rules
-from collector.numbers.folding import NO_RELEASE, order
+from collector.numbers.dimensions import FOLDED, RAW, Dimension
+from collector.numbers.folding import order
+from collector.numbers.grouping import NOT_RELEASES, Groups, add_up
 
+COUNT_BYTES = 10  # in JSON: the eight digits of the largest count, a colon and a comma
 PERCENT = 95  # of the instances on listed releases run the named release or a newer one
 
 # The types of JSON answers. The table of fields decides their members, which mypy cannot know.
@@ -65,34 +66,16 @@ Folded = struct(
 )
 
 
-def counts_by_field(tally: Tally) -> dict[str, Mapping[str, int]]:
-    """Return, for each counted field, the number of instances by value; a missing value is ""."""
-    # There may be ten thousand versions, all different, for which a Counter takes twice as long.
-    counts: dict[str, defaultdict[str, int]] = {raw.field: defaultdict(int) for raw in RAW}
-    for name, version in tally.values.items():
-        if version is not None:
-            for field, names in counts.items():
-                names[version[field] or ""] += tally.counts[name]
-    return {**counts}
-
-
-def list_names(dimension: Dimension, counts: Mapping[str, int], rules: Rules) -> dict[str, int]:
+def list_names(counts: Mapping[str, int], min_group: int) -> dict[str, int]:
     """Return the names that are listed and their counts, the most frequent first.
 
     At most MAX_LISTED names are listed, and no more than fit into MAX_NAMES bytes.
     """
-    allowed = (
-        (-count, name)
-        for name, count in counts.items()
-        if count >= rules.min_group and not rules.hides(dimension, name)
-    )
-    listed, room = {}, MAX_NAMES
-    for count, name in nsmallest(MAX_LISTED, allowed):
-        room -= len(name) + name.count('"') + name.count("\\") + 12
-        if room < 0:
-            break
-        listed[name] = -count
-    return listed
+    names = sorted([name for name, count in counts.items() if count >= min_group])
+    names.sort(key=counts.__getitem__, reverse=True)  # keeps the order of equally frequent names
+    names = names[:MAX_LISTED]
+    ends = accumulate(len(msgspec.json.encode(name)) + COUNT_BYTES for name in names)
+    return {name: counts[name] for name, end in zip(names, ends, strict=True) if end <= MAX_NAMES}
 
 
 def count_others(total: int, listed: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
@@ -100,31 +83,29 @@ def count_others(total: int, listed: Mapping[str, Mapping[str, int]]) -> dict[st
     return {breakdown: total - sum(names.values()) for breakdown, names in listed.items()}
 
 
-def raw_breakdowns(
-    counts: Mapping[str, Mapping[str, int]], rules: Rules
-) -> dict[str, dict[str, int]]:
+def raw_breakdowns(tally: Tally, groups: Groups, min_group: int) -> dict[str, dict[str, int]]:
     """Return the listed names of each counted field, by breakdown."""
-    return {raw.breakdown: list_names(raw, counts[raw.field], rules) for raw in RAW}
-
-
-def folded_breakdowns(total: int, counts: Mapping[str, Mapping[str, int]], rules: Rules) -> Any:
-    """Return the breakdowns by release, repository and family, as a `Folded`."""
-    folds = {fold: _fold(fold, counts[fold.field], rules) for fold in FOLDED}
-    folds[RELEASE].pop(NO_RELEASE, None)
-    listed = {fold.breakdown: list_names(fold, folds[fold], rules) for fold in FOLDED}
-    listed["releases"] = dict(
-        sorted(listed["releases"].items(), key=lambda item: order(item[0]), reverse=True)
-    )
-    others = count_others(total, listed)
-    no_releases = {
-        app: count
-        for app, count in counts[RELEASE.field].items()
-        if RELEASE.fold(app) == NO_RELEASE
+    return {
+        raw.breakdown: list_names(add_up(groups[raw.breakdown], tally), min_group) for raw in RAW
     }
-    listed["not_releases"] = list_names(RAW[0], no_releases, rules)
-    others["releases"] -= sum(listed["not_releases"].values())
-    at_least = add_up(listed["releases"])
-    on_releases = sum(listed["releases"].values())
+
+
+def folded_breakdowns(tally: Tally, groups: Groups, min_group: int) -> Any:
+    """Return the breakdowns by release, repository and family, as a `Folded`."""
+    listed = {
+        breakdown: list_names(add_up(groups[breakdown], tally), min_group)
+        for breakdown in (*(fold.breakdown for fold in FOLDED), NOT_RELEASES)
+    }
+    listed["releases"] = {
+        name: listed["releases"][name]
+        for name in sorted(listed["releases"], key=order, reverse=True)
+    }
+    others = count_others(tally.size, listed)
+    others["releases"] -= sum(listed[NOT_RELEASES].values())
+    del others[NOT_RELEASES]
+    releases = listed["releases"]
+    at_least = dict(zip(releases, accumulate(releases.values()), strict=True))
+    on_releases = sum(releases.values())
     return Folded(
         **listed,
         others=FoldedOthers(**others),
@@ -134,20 +115,3 @@ def folded_breakdowns(total: int, counts: Mapping[str, Mapping[str, int]], rules
             (name for name, sum_ in at_least.items() if sum_ * 100 >= PERCENT * on_releases), None
         ),
     )
-
-
-def add_up(releases: Mapping[str, int]) -> dict[str, int]:
-    """Return how many instances run at least each release, from the counts, newest first."""
-    sums, running = {}, 0
-    for name, count in releases.items():
-        running += count
-        sums[name] = running
-    return sums
-
-
-def _fold(fold: Dimension, counts: Mapping[str, int], rules: Rules) -> dict[str, int]:
-    names: defaultdict[str, int] = defaultdict(int)
-    for value, count in counts.items():
-        if not rules.hides(fold, value):
-            names[fold.fold(value)] += count
-    return names

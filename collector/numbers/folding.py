@@ -18,6 +18,7 @@ from packaging.version import Version
 
 NO_RELEASE = ""
 OTHER = "other"
+FINAL = ("~",)  # comes after "a", "b" and "rc"
 CACHED = 20_000  # results cached by each rule, twice the distinct values that a cache holds
 
 # The number in front, and a pre-release as packaging's scheme (PEP 440) knows it. Debian's versions
@@ -57,9 +58,15 @@ def release(app: str) -> str:
 
 
 @lru_cache(CACHED)
-def order(name: str) -> Version:
-    """Return what to compare a release by."""
-    return Version(name)
+def order(name: str) -> tuple[tuple[int, ...], tuple[str | int, ...]]:
+    """Return what to compare a release by: its numbers, then its pre-release, if it is one."""
+    version = Version(name)
+    return version.release, version.pre or FINAL
+
+
+def is_final(name: str) -> bool:
+    """Return whether a release is no pre-release."""
+    return order(name)[1] == FINAL
 
 
 @lru_cache(CACHED)

@@ -15,7 +15,6 @@ from collector.numbers.breakdowns import (
     Count,
     Others,
     count_others,
-    counts_by_field,
     described,
     folded_breakdowns,
     list_names,
@@ -23,7 +22,8 @@ from collector.numbers.breakdowns import (
     raw_breakdowns,
     struct,
 )
-from collector.numbers.dimensions import RAW, RELEASE, Rules
+from collector.numbers.dimensions import RAW, RELEASE, Dimension, Rules
+from collector.numbers.grouping import group
 from collector.numbers.memo import once
 from collector.numbers.moments import day_of_report, iso, iso_date
 
@@ -92,8 +92,7 @@ def summarize(tally: Tally, start: int) -> Summary:
     Hidden names are left out, or they would take the place of names that are listed. Groups below
     the minimum are left out only when the summary is read.
     """
-    rules = Rules(hide=conf.hide)
-    counts = counts_by_field(tally)
+    groups = group(tally.values, Rules(hide=conf.hide))
     return {
         "instances": tally.size,
         "established": count_established(tally),
@@ -102,8 +101,8 @@ def summarize(tally: Tally, start: int) -> Summary:
             for cohort in tally.cohorts
             if day_of_report(cohort.expiry, conf.retention_days) == start // DAY
         ),
-        "releases": folded_breakdowns(tally.size, counts, rules).releases,
-        **raw_breakdowns(counts, rules),
+        "releases": folded_breakdowns(tally, groups, min_group=1).releases,
+        **raw_breakdowns(tally, groups, min_group=1),
     }
 
 
@@ -126,10 +125,7 @@ def releases(closed: ClosedDays) -> list[Mapping[str, int]]:
     return once(
         closed,
         "releases",
-        lambda: [
-            list_names(RELEASE, each["releases"], closed.rules)
-            for each in closed.summaries.values()
-        ],
+        lambda: [_list(RELEASE, each, closed.rules) for each in closed.summaries.values()],
     )
 
 
@@ -139,10 +135,17 @@ def history(closed: ClosedDays, since: float) -> History:
 
 
 def _day(start: int, summary: Summary, rules: Rules) -> Any:
-    listed = {raw.breakdown: list_names(raw, summary[raw.breakdown], rules) for raw in RAW}
+    listed = {raw.breakdown: _list(raw, summary, rules) for raw in RAW}
     return Day(
         date=iso_date(start // DAY),
         **{name: summary[name] for name in TOTALS},
         **listed,
         others=Others(**count_others(summary["instances"], listed)),
     )
+
+
+def _list(dimension: Dimension, summary: Summary, rules: Rules) -> dict[str, int]:
+    """Return the names of a summary that may be listed under the present rules."""
+    counts = summary[dimension.breakdown]
+    shown = {name: count for name, count in counts.items() if not rules.hides(dimension, name)}
+    return list_names(shown, rules.min_group)

@@ -10,7 +10,6 @@ from collector.numbers.breakdowns import (
     Folded,
     Others,
     count_others,
-    counts_by_field,
     described,
     folded_breakdowns,
     name_members,
@@ -19,6 +18,7 @@ from collector.numbers.breakdowns import (
 )
 from collector.numbers.dimensions import RAW
 from collector.numbers.filters import NO_FILTERS, Filters
+from collector.numbers.grouping import group, groups_of
 from collector.numbers.history import Date, Moment, count_established
 from collector.numbers.moments import day_of_report, iso, iso_date
 from collector.numbers.snapshot import Snapshot
@@ -49,14 +49,15 @@ Numbers = struct(
 def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Any:
     """Return the statistics of the instances that the filters match, as `Numbers`."""
     tally = snapshot.select(filters)
-    total, counts = tally.size, counts_by_field(tally)
-    listed = raw_breakdowns(counts, snapshot.rules)
+    rules = snapshot.rules
+    groups = group(tally.values, rules) if filters else groups_of(tally.values, rules)
+    listed = raw_breakdowns(tally, groups, rules.min_group)
     return Numbers(
-        instances=total,
+        instances=tally.size,
         **listed,
-        others=Others(**count_others(total, listed)),
+        others=Others(**count_others(tally.size, listed)),
         established=count_established(tally),
-        folded=folded_breakdowns(total, counts, snapshot.rules),
+        folded=folded_breakdowns(tally, groups, rules.min_group),
         since=iso(snapshot.since),
         warming_up=snapshot.warming_up,
         window_days=conf.retention_days,

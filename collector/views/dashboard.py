@@ -186,7 +186,7 @@ def shares(
 def latest_release(folded: Any) -> Share | None:
     """Return the newest final release, or the newest pre-release if there is no final one."""
     names = list(folded.releases)
-    final = [name for name in names if not folding.order(name).is_prerelease]
+    final = [name for name in names if folding.is_final(name)]
     for name in (*final, *names):
         return Share(name, folded.releases[name], folded.on_releases)
     return None

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -100,6 +101,21 @@ class TallyContract(PlainCacheContract):
         clock.shift(10)
         assert_tally(cache)
         assert tally.size == 2
+
+    def test_tallies_share_their_values_until_a_value_is_added_or_removed(self, cache):
+        cache.set_many({"a": "red", "b": "blue", "c": "blue"}, 10)
+        tallies = [cache.tally()]
+        for change in (
+            lambda: cache.set("c", "red", 10),  # adds and removes no value
+            lambda: cache.set("c", "green", 10),
+            lambda: cache.delete("b"),
+            lambda: cache.delete("c"),
+            lambda: cache.set("c", None, 10),
+        ):
+            change()
+            tallies.append(cache.tally())
+        shared = [before.values is after.values for before, after in pairwise(tallies)]
+        assert shared == [True, False, False, False, False]
 
     def test_the_tally_of_some_names_leaves_out_all_other_values(self, cache):
         cache.set_many({"a": "red", "b": "blue", "c": "red", "d": None}, 10)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from collector.numbers.breakdowns import list_names
-from collector.numbers.dimensions import RAW, Rules
+from collector.numbers.dimensions import Rules
 from tests.unit.numbers.builders import NO_RULES, folded, row, statistics_of, without_detail
 
 
@@ -32,7 +32,7 @@ def test_an_instance_without_detail_counts_among_the_others():
 
 
 def test_names_are_listed_by_frequency_and_then_alphabetically():
-    assert list(list_names(RAW[0], {"b": 1, "c": 2, "a": 1}, NO_RULES)) == ["c", "a", "b"]
+    assert list(list_names({"b": 1, "c": 2, "a": 1}, min_group=1)) == ["c", "a", "b"]
 
 
 def test_only_the_200_most_frequent_names_are_listed():

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from collector.cache import records
-from collector.numbers import folding, memo, snapshot
+from collector.numbers import folding, grouping, memo, snapshot
 from collector.numbers.filters import parse
 from collector.numbers.stats import statistics
 
@@ -122,5 +122,6 @@ def test_a_stale_snapshot_goes_with_all_that_was_computed_from_it(clock, client,
     post({"id": known}, "/forget")
     snapshot.drop_stale()
     assert not any(isinstance(source, snapshot.Snapshot) for source in memo._results)
+    assert grouping._latest is None
     assert folding.release.cache_info().currsize == 0
     assert folding.repository.cache_info().currsize == 0
