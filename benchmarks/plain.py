@@ -1,4 +1,4 @@
-"""The baselines: an empty view, and Headcount's API as a plain Django application.
+"""The baselines: two views that do nothing, and Headcount's API as a plain Django application.
 
 The plain application keeps the latest report of each instance in a dict, without a limit, and
 counts the dict at each `GET /stats`.
@@ -12,6 +12,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
 from benchmarks.fleet import version
@@ -31,6 +32,13 @@ def answer(status: int, content: Any) -> HttpResponse:
 RECEIPT = answer(201, {"stored": version(0, 1), "forgotten_at": "2026-12-02T00:00:00Z"}).content
 
 
+@csrf_exempt
+def nothing(request: HttpRequest) -> HttpResponse:
+    """Answer with nothing."""
+    return HttpResponse()
+
+
+@csrf_exempt
 def empty(request: HttpRequest) -> HttpResponse:
     """Read the body and answer with as many bytes as a receipt has."""
     _ = request.body  # Django reads it when it is asked for; every view that takes reports does
@@ -38,6 +46,7 @@ def empty(request: HttpRequest) -> HttpResponse:
     return HttpResponse(RECEIPT, "application/json", 201, headers=headers)
 
 
+@csrf_exempt
 @require_POST
 def ingest(request: HttpRequest) -> HttpResponse:
     """Store a report."""
@@ -67,6 +76,7 @@ def stats(request: HttpRequest) -> HttpResponse:
 
 
 urlpatterns = [
+    path("nothing", nothing),
     path("empty", empty),
     path("", ingest),
     path("stats", stats),
