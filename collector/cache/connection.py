@@ -1,21 +1,22 @@
-"""The connections of one process to the store: few, and answers come within two seconds.
+"""The connection of one process to the store. Answers come within two seconds.
 
-A server that would write to disk or drop reports is refused on every new connection, because it may
-have been restarted with another configuration.
+Calls that are made at the same time share a pipeline: they take one round trip to the server, and
+not one each. A server that would write to disk or drop reports is refused on every new connection,
+because it may have been restarted with another configuration.
 """
 
 import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable
-from functools import cache
+from collections import deque
+from functools import cache, partial
 from pathlib import Path
-from queue import LifoQueue
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from redis import Connection, ConnectionPool, exceptions
+from redis import Connection, ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -28,13 +29,11 @@ from collector.cache.server_requirements import (
 
 SCRIPT = Path(__file__).with_name("store.lua").read_text()
 SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # for EVALSHA
-CONNECTIONS = 32  # the server runs one script at a time, so requests on more would wait there
 TIMEOUT = 0.9  # seconds to connect, and to be answered
 PAUSE = 1  # seconds for which a store that cannot be reached is not asked again
 WRITES = {"put", "probe"}  # the operations that fail on a replica or without memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class UnmetRequirements(exceptions.RedisError):
@@ -45,29 +44,41 @@ class UnmetRequirements(exceptions.RedisError):
         self.unmet = unmet
 
 
+class Call:
+    """One run of the script, and its answer: the exception, if it failed."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        self.arguments = arguments
+        self.is_sent = False
+        self.answer: Any = Unavailable("the request was interrupted")
+
+
 class Client:
     """Runs the script of the store, from any thread or greenlet; see `client`."""
 
     def __init__(self, url: str, unchecked: bool) -> None:
         self.unchecked = unchecked
-        self.pool = _pool(url, redis_connect_func=self._prepare)
+        prepare = partial(_prepare, unchecked=unchecked)
+        self.redis = Redis(connection_pool=_pool(url, redis_connect_func=prepare))
+        self.turn = Lock()  # to send what is waiting
+        self.waiting: deque[Call] = deque()
         self.away_until = 0.0
         self.logged = ""  # why the store takes no reports, if the log says so
-        self._renew_connections()
 
     def run(self, *arguments: Any) -> Any:
         """Run an operation: a prefix, a name, and what else store.lua has in ARGV."""
-        try:
-            try:
-                answer = self._use(_command("EVALSHA", SCRIPT_DIGEST, 1, *arguments))
-            except exceptions.NoScriptError:
-                answer = self._use(_command("EVAL", SCRIPT, 1, *arguments))
-        except UnmetRequirements as error:
-            raise self._unavailable(error) from error
+        call = Call(arguments)
+        self.waiting.append(call)
+        with self.turn:
+            if not call.is_sent:  # by the thread or greenlet that had its turn before
+                time.sleep(0)  # lets others that are ready join the pipeline
+                self._send([self.waiting.popleft() for _ in range(len(self.waiting))])
+        if isinstance(call.answer, Exception):
+            raise self._unavailable(call.answer) from call.answer
         if self.logged and arguments[1] in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
-        return answer
+        return call.answer
 
     def check_server(self) -> None:
         """Raise Unavailable if the server has been configured to break a promise."""
@@ -76,64 +87,49 @@ class Client:
 
     def unmet_requirements(self) -> list[ServerRequirement]:
         """Return what the server is configured to do wrong. Raises Unavailable."""
+        pool = self.redis.connection_pool
         try:
-            return self._use(self._unmet)
+            connection = pool.get_connection()
+            try:
+                return _unmet(connection, self.unchecked)
+            finally:
+                pool.release(connection)
         except UnmetRequirements as error:  # the connection was a new one
             return error.unmet
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(error) from error
 
-    def _use(self, use: Callable[[Connection], T]) -> T:
-        """Wait for a free connection and use it; once more, if the server closed it.
-
-        Raises UnmetRequirements, NoScriptError and Unavailable.
-        """
-        connections = self.connections
-        connection = connections.get()
+    def _send(self, calls: list[Call]) -> None:
+        """Run the calls, and set their answers."""
+        for call in calls:
+            call.is_sent = True
         try:
             if time.monotonic() < self.away_until:
                 raise Unavailable("it could not be reached a moment ago")
-            return connection.retry.call_with_retry(lambda: use(connection), connection.disconnect)
-        except (UnmetRequirements, exceptions.NoScriptError):
-            raise
-        except (exceptions.RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-        finally:
-            connections.put(connection)
+            self._send_pipeline(calls)
+            unknown = [each for each in calls if isinstance(each.answer, exceptions.NoScriptError)]
+            if unknown:
+                self.redis.script_load(SCRIPT)
+                self._send_pipeline(unknown)
+        except (exceptions.RedisError, OSError, Unavailable) as error:
+            for call in calls:
+                call.answer = error
 
-    def _renew_connections(self) -> None:
-        """Replace all connections by new ones, which connect when they are used.
-
-        They stay here and not in a pool of redis-py, which polls the socket before each use (under
-        gevent that takes longer than the command) and limits how long a request may wait, even if
-        the store is only busy.
-        """
-        self.connections: LifoQueue[Connection] = LifoQueue()
-        for _ in range(CONNECTIONS):
-            self.connections.put(self.pool.connection_class(**self.pool.connection_kwargs))
-
-    def _prepare(self, connection: Connection) -> None:
-        """Log in on a new connection, and refuse a server that would break a promise."""
-        connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
-        if unmet := self._unmet(connection):
-            raise UnmetRequirements(unmet)
-
-    def _unmet(self, connection: Connection) -> list[ServerRequirement]:
-        _command("PING")(connection)  # also if nothing is checked
-        try:
-            return [
-                each
-                for each in ([] if self.unchecked else REQUIREMENTS)
-                if _command("CONFIG", "GET", each.option)(connection)[1:] != [each.value.encode()]
-            ]
-        except exceptions.ResponseError as error:
-            unknown = str(error).lower().startswith("unknown command")
-            if not unknown and not isinstance(error, exceptions.NoPermissionError):
-                raise
-            return [READABLE_CONFIGURATION]
+    def _send_pipeline(self, calls: list[Call]) -> None:
+        with self.redis.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.evalsha(SCRIPT_DIGEST, 1, *call.arguments)
+            answers = pipeline.execute(raise_on_error=False)
+        for call, answer in zip(calls, answers, strict=True):
+            call.answer = answer
 
     def _unavailable(self, error: Exception) -> Unavailable:
         """Return the exception to raise, and log the reason unless the log says so already."""
+        if isinstance(error, Unavailable):
+            return Unavailable(str(error))
         if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
-            self._renew_connections()  # after a failover, they must lead to another server
+            # After a failover, connections must lead to another server.
+            self.redis.connection_pool.disconnect(inuse_connections=False)
         if not isinstance(error, exceptions.ResponseError):
             self.away_until = time.monotonic() + PAUSE
         reason = _reason(error)
@@ -164,14 +160,32 @@ def _pool(url: str, **options: Any) -> ConnectionPool:
         raise InvalidURL("The URL of the store cannot be used.") from None
 
 
-def _command(*command: Any) -> Callable[[Connection], Any]:
-    """Return a function that sends a command on a connection and returns the answer."""
+def _prepare(connection: Connection, unchecked: bool) -> None:
+    """Log in on a new connection, and refuse a server that would break a promise."""
+    connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
+    if unmet := _unmet(connection, unchecked):
+        raise UnmetRequirements(unmet)
 
-    def ask(connection: Connection) -> Any:
-        connection.send_command(*command)  # type: ignore[no-untyped-call]  # nor here
-        return connection.read_response()
 
-    return ask
+def _unmet(connection: Connection, unchecked: bool) -> list[ServerRequirement]:
+    _ask(connection, "PING")  # also if nothing is checked
+    try:
+        return [
+            each
+            for each in ([] if unchecked else REQUIREMENTS)
+            if _ask(connection, "CONFIG", "GET", each.option)[1:] != [each.value.encode()]
+        ]
+    except exceptions.ResponseError as error:
+        unknown = str(error).lower().startswith("unknown command")
+        if not unknown and not isinstance(error, exceptions.NoPermissionError):
+            raise
+        return [READABLE_CONFIGURATION]
+
+
+def _ask(connection: Connection, *command: Any) -> Any:
+    """Send a command on a connection and return the answer."""
+    connection.send_command(*command)  # type: ignore[no-untyped-call]  # nor here
+    return connection.read_response()
 
 
 def _reason(error: Exception) -> str:

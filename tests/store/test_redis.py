@@ -4,6 +4,8 @@ import os
 import random
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from django.test import override_settings
@@ -283,6 +285,50 @@ class TestRedisCache(TallyContract):
         calls = [each["cmdstat_evalsha"]["calls"] for each in (before, after)]
         assert calls[1] - calls[0] == 10
         assert after["total_connections_received"] == before["total_connections_received"]
+
+    def test_calls_at_the_same_time_share_a_round_trip(self, cache, monkeypatch):
+        client, pipelines = cache._client(), []
+        send = client._send_pipeline
+        monkeypatch.setattr(client, "_send_pipeline", lambda c: pipelines.append(len(c)) or send(c))
+        with ThreadPoolExecutor() as threads:
+            with client.turn:
+                answers = [threads.submit(cache.add, n % 3, "red") for n in range(4)]
+                self.wait_for_calls(client, 4)
+            assert sorted(each.result() for each in answers) == [False, True, True, True]
+        assert pipelines == [4]
+        assert cache.tally().size == 3
+
+    def test_a_call_that_fails_does_not_fail_others_in_its_pipeline(self, cache, raw):
+        cache.set("a", "red")
+        client = cache._client()
+        raw.config_set("maxmemory", 1)
+        with ThreadPoolExecutor() as threads:
+            with client.turn:
+                refused = threads.submit(cache.set, "b", "red")
+                self.wait_for_calls(client, 1)
+                accepted = threads.submit(cache.get, "a")
+                self.wait_for_calls(client, 2)
+            assert accepted.result() == "red"
+            with pytest.raises(Unavailable, match="OutOfMemory"):
+                refused.result()
+
+    def test_calls_whose_pipeline_is_interrupted_fail_and_the_next_one_succeeds(
+        self, cache, monkeypatch
+    ):
+        client = cache._client()
+        with ThreadPoolExecutor() as threads, monkeypatch.context() as patch:
+            patch.setattr(client, "_send_pipeline", Mock(side_effect=SystemExit))
+            with client.turn:
+                calls = [threads.submit(cache.get, "a") for _ in range(3)]
+                self.wait_for_calls(client, 3)
+            errors = {type(call.exception()) for call in calls}
+            assert errors == {SystemExit, Unavailable}
+        assert cache.get("a") is None
+
+    @staticmethod
+    def wait_for_calls(client, number):
+        while len(client.waiting) < number:
+            time.sleep(0.01)  # between two looks, while the threads start
 
     # The server
 

@@ -18,7 +18,6 @@ import psutil
 import pytest
 import trustme
 
-from collector.cache.connection import CONNECTIONS
 from tests.servers import ROOT, free_port
 from tests.store.redis_server import RedisServer
 
@@ -102,7 +101,7 @@ def test_a_worker_opens_few_connections_however_many_report(begin, store):
         server.post(report(n))
     assert connections(store) <= 4
     at_once(*(lambda n=n: server.post(report(n)) for n in range(200)))
-    assert connections(store) <= 2 * CONNECTIONS
+    assert connections(store) <= 4
     assert server.stats()["instances"] == 200
 
 
