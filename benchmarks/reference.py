@@ -1,7 +1,7 @@
 """Headcount compared with a Ruby service that has the same four routes, on WEBrick and on Puma.
 
 `reference/` holds that service: Grape, with the reports in a Hash. Each server gets the same load;
-the load generator shares the processors with them. Goals: at least 2 times the reports a second of
+the load generator shares the processors with them. Goals: at least 2.2 times the reports a second of
 WEBrick and 1.5 times those of Puma; `GET /stats` after a report 100 times as fast at 60,000
 instances; at most an eighth of the memory at a million.
 """
@@ -26,7 +26,7 @@ MISSING = (
     "Install the Ruby service's programs: apt-get install ruby-grape puma ruby-webrick ruby-rack"
 )
 SILENCE = ("sh", "-c", 'exec "$0" "$@" >/dev/null 2>&1')  # WEBrick always writes an access log
-TIMES_WEBRICK, TIMES_PUMA, TIMES_STATS, TIMES_MEMORY = 2, 1.5, 100, 8
+TIMES_WEBRICK, TIMES_PUMA, TIMES_STATS, TIMES_MEMORY = 2.2, 1.5, 100, 8
 AT_ONCE = 32
 
 
@@ -52,6 +52,8 @@ def measure(quick: bool) -> Iterator[Goal]:
 
 def our_server(fill: int) -> Any:
     """Run Headcount with so many instances."""
+    if not fill:
+        return headcount()
     return headcount(wsgi="benchmarks.filled", FILL=str(fill), MAX_INSTANCES="2000000")
 
 
