@@ -52,6 +52,8 @@ forwarder_headers = ""
 limit_request_line = 8190
 limit_request_fields = 32
 limit_request_field_size = 1536
+# gunicorn would use another parser if it is installed, with which no test has run.
+http_parser = "python"
 
 # At shutdown, wait only for responses that are being sent.
 graceful_timeout = SEND_DEADLINE
