@@ -211,6 +211,8 @@ def pre_request(worker, req):
     """Set one deadline for a body that has not arrived yet, and one for the response."""
     idle_sockets.discard(req.unreader.sock)
     req.unreader.sock.settimeout(SEND_DEADLINE)
+    if req.req_number > 1:
+        gevent.sleep(0)  # give other connections a turn, however many requests this one has sent
     received = len(req.unreader.buf.getbuffer())
     if not isinstance(req.body.reader, LengthReader) or req.body.reader.length > received:
         req.body.reader = DeadlineReader(req.body.reader)
@@ -219,8 +221,7 @@ def pre_request(worker, req):
 def post_request(worker, req, environ, resp):
     """Remember that the connection is idle, and forget what was requested."""
     idle_sockets.add(req.unreader.sock)
-    if req.uri != "/":  # the path of every report
-        urlsplit.cache_clear()  # it holds the last 128 paths that gunicorn parsed
+    urlsplit.cache_clear()  # it holds the last 128 paths that gunicorn parsed
 
 
 def end_idle_connections(worker):

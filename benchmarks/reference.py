@@ -1,8 +1,8 @@
 """Headcount compared with a Ruby service that has the same four routes, on WEBrick and on Puma.
 
 `reference/` holds that service: Grape, with the reports in a Hash. Each server gets the same load;
-the load generator shares the processors with them. Goals: at least 2.2 times the reports a second of
-WEBrick and 1.5 times those of Puma; `GET /stats` after a report 100 times as fast at 60,000
+the load generator shares the processors with them. Goals: at least 2.2 times the reports a second
+of WEBrick and 1.5 times those of Puma; `GET /stats` after a report 100 times as fast at 60,000
 instances; at most an eighth of the memory at a million.
 """
 

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -45,10 +46,10 @@ class UnmetRequirements(exceptions.RedisError):
 
 
 class Call:
-    """One run of the script, and its answer: the exception, if it failed."""
+    """A command to the server, and its answer: the exception, if it failed."""
 
-    def __init__(self, arguments: tuple[Any, ...]) -> None:
-        self.arguments = arguments
+    def __init__(self, command: tuple[Any, ...]) -> None:
+        self.command = command
         self.is_sent = False
         self.answer: Any = Unavailable("the request was interrupted")
 
@@ -60,25 +61,21 @@ class Client:
         self.unchecked = unchecked
         prepare = partial(_prepare, unchecked=unchecked)
         self.redis = Redis(connection_pool=_pool(url, redis_connect_func=prepare))
-        self.turn = Lock()  # to send what is waiting
+        self.turn = Lock()  # to send what is waiting, on the one connection
         self.waiting: deque[Call] = deque()
         self.away_until = 0.0
         self.logged = ""  # why the store takes no reports, if the log says so
 
     def run(self, *arguments: Any) -> Any:
         """Run an operation: a prefix, a name, and what else store.lua has in ARGV."""
-        call = Call(arguments)
-        self.waiting.append(call)
-        with self.turn:
-            if not call.is_sent:  # by the thread or greenlet that had its turn before
-                time.sleep(0)  # lets others that are ready join the pipeline
-                self._send([self.waiting.popleft() for _ in range(len(self.waiting))])
-        if isinstance(call.answer, Exception):
-            raise self._unavailable(call.answer) from call.answer
+        try:
+            answer = self._execute("EVALSHA", SCRIPT_DIGEST, 1, *arguments)
+        except (exceptions.RedisError, OSError) as error:
+            raise self._unavailable(error) from error
         if self.logged and arguments[1] in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
-        return call.answer
+        return answer
 
     def check_server(self) -> None:
         """Raise Unavailable if the server has been configured to break a promise."""
@@ -87,51 +84,59 @@ class Client:
 
     def unmet_requirements(self) -> list[ServerRequirement]:
         """Return what the server is configured to do wrong. Raises Unavailable."""
-        pool = self.redis.connection_pool
         try:
-            connection = pool.get_connection()
-            try:
-                return _unmet(connection, self.unchecked)
-            finally:
-                pool.release(connection)
+            return _unmet(self._execute, self.unchecked)
         except UnmetRequirements as error:  # the connection was a new one
             return error.unmet
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(error) from error
 
+    def _execute(self, *command: Any) -> Any:
+        """Return the answer to a command. Raises Unavailable and what redis-py raises."""
+        call = Call(command)
+        self.waiting.append(call)
+        try:
+            with self.turn:
+                if not call.is_sent:  # by the thread or greenlet that had its turn before
+                    time.sleep(0)  # lets others that are ready join the pipeline
+                    self._send([self.waiting.popleft() for _ in range(len(self.waiting))])
+        finally:
+            if not call.is_sent:  # this greenlet was killed
+                self.waiting.remove(call)
+        if isinstance(call.answer, Exception):
+            raise call.answer
+        return call.answer
+
     def _send(self, calls: list[Call]) -> None:
-        """Run the calls, and set their answers."""
+        """Set the answers of the calls."""
         for call in calls:
             call.is_sent = True
-        try:
-            if time.monotonic() < self.away_until:
-                raise Unavailable("it could not be reached a moment ago")
-            self._send_pipeline(calls)
-            unknown = [each for each in calls if isinstance(each.answer, exceptions.NoScriptError)]
-            if unknown:
-                self.redis.script_load(SCRIPT)
-                self._send_pipeline(unknown)
-        except (exceptions.RedisError, OSError, Unavailable) as error:
+        if time.monotonic() < self.away_until:
             for call in calls:
-                call.answer = error
+                call.answer = Unavailable("it could not be reached a moment ago")
+            return
+        self._send_pipeline(calls)
+        lost = [call for call in calls if isinstance(call.answer, exceptions.NoScriptError)]
+        if lost:
+            self._send_pipeline([Call(("SCRIPT LOAD", SCRIPT)), *lost])
 
     def _send_pipeline(self, calls: list[Call]) -> None:
-        with self.redis.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                pipeline.evalsha(SCRIPT_DIGEST, 1, *call.arguments)
-            answers = pipeline.execute(raise_on_error=False)
+        try:
+            with self.redis.pipeline(transaction=False) as pipeline:
+                for call in calls:
+                    pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
+                answers = pipeline.execute(raise_on_error=False)
+        except (exceptions.RedisError, OSError) as error:
+            self.away_until = time.monotonic() + PAUSE
+            answers = [error] * len(calls)
         for call, answer in zip(calls, answers, strict=True):
             call.answer = answer
 
     def _unavailable(self, error: Exception) -> Unavailable:
         """Return the exception to raise, and log the reason unless the log says so already."""
-        if isinstance(error, Unavailable):
-            return Unavailable(str(error))
         if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
             # After a failover, connections must lead to another server.
             self.redis.connection_pool.disconnect(inuse_connections=False)
-        if not isinstance(error, exceptions.ResponseError):
-            self.away_until = time.monotonic() + PAUSE
         reason = _reason(error)
         if reason != self.logged:
             log.warning("The store takes no reports: %s", reason)
@@ -163,17 +168,17 @@ def _pool(url: str, **options: Any) -> ConnectionPool:
 def _prepare(connection: Connection, unchecked: bool) -> None:
     """Log in on a new connection, and refuse a server that would break a promise."""
     connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
-    if unmet := _unmet(connection, unchecked):
+    if unmet := _unmet(partial(_ask, connection), unchecked):
         raise UnmetRequirements(unmet)
 
 
-def _unmet(connection: Connection, unchecked: bool) -> list[ServerRequirement]:
-    _ask(connection, "PING")  # also if nothing is checked
+def _unmet(ask: Callable[..., Any], unchecked: bool) -> list[ServerRequirement]:
+    ask("PING")  # also if nothing is checked
     try:
         return [
             each
             for each in ([] if unchecked else REQUIREMENTS)
-            if _ask(connection, "CONFIG", "GET", each.option)[1:] != [each.value.encode()]
+            if ask("CONFIG", "GET", each.option)[1:] != [each.value.encode()]
         ]
     except exceptions.ResponseError as error:
         unknown = str(error).lower().startswith("unknown command")

@@ -30,6 +30,11 @@ def groups_of(values: Values, rules: Rules) -> Groups:
     return groups
 
 
+def remembers(values: Values) -> bool:
+    """Return whether the latest groups are of these values."""
+    return _latest is not None and _latest[0] is values
+
+
 def forget_groups() -> None:
     """Drop the latest groups: some may be of values that no instance reports any more."""
     global _latest  # noqa: PLW0603  as in `groups_of`

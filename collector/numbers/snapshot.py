@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from collector.cache import Tally, TallyCache, records
 from collector.conf import DAY, conf
-from collector.numbers import folding
+from collector.numbers import folding, grouping
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
-from collector.numbers.grouping import forget_groups
 from collector.numbers.history import ClosedDays, closed_days
 from collector.numbers.moments import whole_day_between
 
@@ -75,7 +74,8 @@ def drop_stale() -> None:
     with _lock:
         if _latest is not None and _latest[0] != _state(cache, now, rules):
             _latest = None
-            forget_groups()
+        if _latest is None or not grouping.remembers(_latest[1].tally.values):
+            grouping.forget_groups()
             folding.clear_caches()
 
 

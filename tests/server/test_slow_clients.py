@@ -1,12 +1,17 @@
 """Two thousand slow clients, silent or never finishing, stall no one and leave nothing behind."""
 
 import contextlib
+import json
 import resource
+import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+
+from tests.servers import report
 
 SILENT = HALF_SENT = 1000
 GONE_WITHIN = 30  # seconds after the last connection
@@ -105,3 +110,21 @@ def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
     assert server.request("GET", "/healthz").status == 200
     assert worker.memory_info().rss < memory + 8e6  # 4 kB a connection
     assert "Traceback" not in server.output
+
+
+def test_a_client_that_sends_thousands_of_requests_at_once_stalls_no_one(server):
+    requests, answered = 4000, 0
+    body = json.dumps(report()).encode()
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d"
+    pipelined = (head % len(body) + b"\r\n\r\n" + body) * requests
+    with server.connect() as greedy, ThreadPoolExecutor() as threads:
+        sending = threads.submit(greedy.sendall, pipelined)
+        while answered < 100:
+            answered += greedy.recv(65_536).count(b"201 Created")
+        probe = threads.submit(server.request, "GET", "/healthz")
+        while not probe.done():
+            answered += greedy.recv(65_536).count(b"201 Created")
+        greedy.shutdown(socket.SHUT_RDWR)
+        assert probe.result().status == 200
+        assert answered < requests * 0.9
+        assert sending.exception() is None or isinstance(sending.exception(), OSError)

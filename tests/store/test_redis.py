@@ -325,6 +325,16 @@ class TestRedisCache(TallyContract):
             assert errors == {SystemExit, Unavailable}
         assert cache.get("a") is None
 
+    def test_checks_of_the_server_at_the_same_time_share_its_connection(self, cache, raw):
+        client = cache._client()
+        cache.get("a")
+        before = raw.info()["total_connections_received"]
+        with ThreadPoolExecutor(50) as threads:
+            for check in [threads.submit(cache.probe) for _ in range(50)]:
+                check.result()
+        assert raw.info()["total_connections_received"] == before
+        assert not client.waiting
+
     @staticmethod
     def wait_for_calls(client, number):
         while len(client.waiting) < number:

@@ -125,3 +125,13 @@ def test_a_stale_snapshot_goes_with_all_that_was_computed_from_it(clock, client,
     assert grouping._latest is None
     assert folding.release.cache_info().currsize == 0
     assert folding.repository.cache_info().currsize == 0
+
+
+def test_names_that_nobody_reports_are_dropped_even_if_a_badge_was_asked_for(client, report):
+    known = report(app="9.9.9-old")
+    client.get("/stats")
+    report(known, app="1.0.0")
+    client.get("/badge.svg")
+    snapshot.drop_stale()
+    assert grouping._latest is None
+    assert folding.release.cache_info().currsize == 0
