@@ -157,17 +157,18 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def when_ready(server):
-    """Log what this server counts, where it listens and how long a report counts."""
+    """Log what this server counts, how long a report counts, and where to look."""
     from tracking_site.settings import ENV
 
     server.log.info(
-        "Headcount counts instances of %s at %s. A report counts for %s days after the day on "
-        "which it arrives. %s.",
+        "Headcount counts instances of %s. A report counts for %s days after the day on which it "
+        "arrives. %s.",
         ENV.project_name,
-        ", ".join(map(str, server.LISTENERS)),
         ENV.retention_days,
         "A restart loses no reports" if has_store() else "A restart loses all reports",
     )
+    url = ENV.public_url.rstrip("/") or str(server.LISTENERS[0])
+    server.log.info("The numbers are at %s/dashboard, the docs at %s/docs.", url, url)
 
 
 def post_fork(server, worker):

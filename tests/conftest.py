@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -18,9 +19,15 @@ NOON = "2026-03-10T12:00:00Z"
 VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
 
 
-# No deadline: tests must not depend on the speed of the machine.
+# Few examples while someone waits, many in CI. No deadline: tests must not depend on the speed of
+# the machine.
+EXAMPLES = 300 if os.environ.get("CI") else 30
 settings.register_profile(
-    "suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    "suite",
+    max_examples=EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("suite")
 
@@ -40,7 +47,7 @@ def _empty_cache() -> None:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """A real redis-server, shared by all tests that do not break it."""
+    """A real store, shared by all tests that do not break it."""
     server = RedisServer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(

@@ -16,6 +16,7 @@ from tests.store.redis_server import RedisServer
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 SCALE = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 SERVICE = (ROOT / "deploy" / "headcount.service").read_text()
 OPERATING = (ROOT / "OPERATING.md").read_text()
 
@@ -84,9 +85,26 @@ def test_the_server_accepts_the_store_of_compose(start):
     assert SCALE["headcount"]["environment"]["REDIS_URL"] == "redis://valkey:6379/0"
 
 
-def test_the_workflow_uses_a_supported_python():
-    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    (version,) = re.findall(r"container: python:(3\.\d+)-", workflow)
-    assert version in ("3.11", "3.12", "3.13")
-    assert ".ci/run" in workflow
+def test_the_workflow_tests_as_ci_run_does_and_with_a_supported_python():
+    job = WORKFLOW["jobs"]["test"]
+    assert re.search(r"python:(3\.\d+)-", job["container"]["image"])[1] in ("3.11", "3.12", "3.13")
+    assert "--privileged" in job["container"]["options"]  # what buildah and bwrap need
+    assert job["steps"][1] == {"run": ".ci/run"}
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.parametrize("name", ["wheel", "image"])
+def test_the_workflow_publishes_only_what_was_tested_on_a_tag_with_provenance(name):
+    job = WORKFLOW["jobs"][name]
+    assert job["needs"] == "test"
+    assert job["if"] == "startsWith(github.ref, 'refs/tags/v')"
+    assert {"id-token", "attestations"} <= job["permissions"].keys()
+    used = [step.get("uses", "") for step in job["steps"]]
+    assert any(action.startswith("actions/attest-build-provenance@") for action in used)
+
+
+def test_every_program_of_the_tests_is_installed_by_ci_run():
+    script = (ROOT / ".ci" / "run").read_text()
+    for path in (ROOT / "tests").rglob("*.py"):
+        for program, package in re.findall(r'\bneeds\("(.+?)", "(.+?)"\)', path.read_text()):
+            assert f" {program}:{package}" in script

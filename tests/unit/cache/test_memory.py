@@ -4,7 +4,7 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from collector.cache import memory
 from collector.cache.memory import MemoryCache
@@ -161,7 +161,6 @@ class TestMemoryCache(TallyContract):
         assert Witness.locked == [False] * 4
 
 
-@settings(max_examples=150)
 @given(steps=STEPS, options=OPTIONS)
 def test_memory_cache_agrees_with_a_dictionary_at_each_step(steps, options):
     assert_agree(MemoryCache("model", {"OPTIONS": options}), steps, options)

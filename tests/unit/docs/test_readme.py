@@ -6,6 +6,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from collector.conf import CONNECTION_BYTES, CONNECTIONS, INSTANCE_BYTES, conf
+from tracking_site.environment import Environment
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [
@@ -30,11 +31,29 @@ def test_there_are_at_most_ten_dependencies():
     assert len({package.name for package in REQUIRED + SERVER}) <= 10
 
 
+def pins(name):
+    """Return the version that a requirements file pins for each package."""
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / name).read_text(), re.MULTILINE))
+
+
 def test_every_dependency_is_pinned_to_a_version_that_the_project_allows():
-    requirements = (ROOT / "requirements.txt").read_text()
-    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", requirements, re.MULTILINE))
+    pinned = pins("requirements.txt")
     for package in REQUIRED + SERVER:
         assert pinned[package.name] in package.specifier
+
+
+def test_what_only_the_tests_need_is_in_a_file_of_its_own():
+    development = (ROOT / "requirements-dev.txt").read_text()
+    assert "\n-r requirements.txt\n" in development
+    assert not pins("requirements.txt").keys() & pins("requirements-dev.txt").keys()
+    assert len(pins("requirements.txt")) <= 15
+
+
+def test_operating_says_what_each_changed_setting_does_to_the_counts():
+    section = (ROOT / "OPERATING.md").read_text().split("## Upgrades and changed settings")[1]
+    table = section.split("\n## ")[0]
+    for field in Environment.__struct_fields__:
+        assert f"`{field.upper()}`" in table
 
 
 @each_text

@@ -195,4 +195,4 @@ class Window(RuleBasedStateMachine):
 
 
 TestWindow = Window.TestCase
-TestWindow.settings = settings(max_examples=60, stateful_step_count=30)
+TestWindow.settings = settings(stateful_step_count=30)
