@@ -1,6 +1,7 @@
 """Tests what every surface must do, on each path that has a name in urls.py."""
 
 import csv
+import itertools
 import re
 from datetime import timedelta
 from urllib.parse import quote_plus, urlencode
@@ -51,13 +52,13 @@ def test_no_surface_reveals_a_rare_or_hidden_name(client, name):
 
 @pytest.mark.usefixtures("_a_fleet_with_secrets")
 @pytest.mark.parametrize("name", SURFACES)
-@pytest.mark.parametrize("dimension", ALL.values(), ids=ALL)
-@pytest.mark.parametrize("version", [HIDDEN, RARE], ids=["hidden", "rare"])
-def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name, dimension, version):
-    known = dimension.name_of(version)
-    asked = (known, known[:-1] + "*", "never-reported")
-    queries = ["?" + urlencode({dimension.name: value}) for value in asked]
-    assert len({without(asked, body(client, name, query)) for query in queries}) == 1
+def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name):
+    for version, dimension in itertools.product((HIDDEN, RARE), ALL.values()):
+        known = dimension.name_of(version)
+        asked = (known, known[:-1] + "*", "never-reported")
+        queries = ["?" + urlencode({dimension.name: value}) for value in asked]
+        answers = {without(asked, body(client, name, query)) for query in queries}
+        assert len(answers) == 1, (version, dimension)
 
 
 def without(asked, answer):
