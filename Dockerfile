@@ -1,4 +1,4 @@
-# Headcount's image: one stage builds it, and another, without pip's cache, runs it. The server needs
+# Headcount's image: one stage installs it, and another, without its source, runs it. The server needs
 # no shell, no root user and no writable folder.
 FROM python:3.13-slim AS base
 

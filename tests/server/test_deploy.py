@@ -96,7 +96,8 @@ def test_the_workflow_tests_as_ci_run_does_and_with_a_supported_python():
 @pytest.mark.parametrize("name", ["wheel", "image"])
 def test_the_workflow_publishes_only_what_was_tested_on_a_tag_with_provenance(name):
     job = WORKFLOW["jobs"][name]
-    assert job["needs"] == "test"
+    assert "test" in job["needs"]
+    assert any("__version__" in step.get("run", "") for step in job["steps"])
     assert job["if"] == "startsWith(github.ref, 'refs/tags/v')"
     assert {"id-token", "attestations"} <= job["permissions"].keys()
     used = [step.get("uses", "") for step in job["steps"]]

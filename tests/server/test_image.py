@@ -1,6 +1,6 @@
-"""The image, built from the Dockerfile without a container engine, and run as its own user.
+"""The image, built from the Dockerfile with buildah, which needs no daemon, and run as its user.
 
-A Debian system with Python takes the place of the base image, because no registry is needed then.
+A Debian system with Python takes the place of the base image, so that no image registry is needed.
 """
 
 import json
