@@ -18,7 +18,7 @@ import psutil
 import pytest
 import trustme
 
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT, free_port, needs
 from tests.store.redis_server import RedisServer
 
 SECRET = secrets.token_urlsafe(40)
