@@ -25,10 +25,14 @@ USER = ("--unshare-user", "--uid", "65532", "--gid", "65532", "--cap-drop", "ALL
 class Buildah:
     """Runs buildah, with storage of its own in a folder."""
 
-    env = os.environ | {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+    env = os.environ | {"BUILDAH_ISOLATION": "chroot"}
 
     def __init__(self, folder):
-        self.start = ["buildah", "--root", folder / "root", "--runroot", folder / "run"]
+        place = ("--root", folder / "root", "--runroot", folder / "run")
+        # Overlay is faster, but not every file system supports it, such as that of a container.
+        overlay = ["buildah", *place, "--storage-driver", "overlay"]
+        works = subprocess.run([*overlay, "from", "scratch"], capture_output=True, check=False)
+        self.start = overlay if works.returncode == 0 else [*overlay[:-1], "vfs"]
 
     def __call__(self, *arguments):
         command = [*self.start, *arguments]
