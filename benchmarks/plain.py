@@ -1,4 +1,4 @@
-"""The baselines: two views that do nothing, and Headcount's API as a plain Django application.
+"""The baselines: an empty page, a view that only reads, and Headcount's API in plain Django.
 
 The plain application keeps the latest report of each instance in a dict, without a limit, and
 counts the dict at each `GET /stats`.

@@ -295,8 +295,7 @@ def _wait_for_lock(descriptor):
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            # A blocking call has no timeout, and another process may never free the lock.
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two attempts: a call that blocks would have no timeout
 
 
 def _uuid(value):

@@ -12,7 +12,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
 }
-# What a browser displays as a page of its own. An SVG image can have scripts and links.
+# The content types that a browser displays as a page. An SVG image can have scripts and links.
 PAGES = ("text/html", "image/svg+xml")
 
 View = Callable[[HttpRequest], HttpResponseBase]

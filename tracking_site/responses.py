@@ -8,7 +8,7 @@ SHORT = 4096  # bytes; a longer body is not copied to join it to its head
 
 
 class Pieces(list[bytes]):
-    """Takes the place of a socket, and collects what is to be sent."""
+    """Stands in for a socket, and collects the data that gunicorn sends."""
 
     sendall = list.append
 

@@ -98,7 +98,7 @@ class Client:
         try:
             with self.turn:
                 if not call.is_sent:  # by the thread or greenlet that had its turn before
-                    time.sleep(0)  # lets others that are ready join the pipeline
+                    time.sleep(0)  # lets other calls that are ready join the pipeline
                     self._send([self.waiting.popleft() for _ in range(len(self.waiting))])
         finally:
             if not call.is_sent:  # this greenlet was killed
@@ -124,6 +124,7 @@ class Client:
         try:
             with self.redis.pipeline(transaction=False) as pipeline:
                 for call in calls:
+                    # redis-py has no types here.
                     pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
                 answers = pipeline.execute(raise_on_error=False)
         except (exceptions.RedisError, OSError) as error:
@@ -189,7 +190,7 @@ def _unmet(ask: Callable[..., Any], unchecked: bool) -> list[ServerRequirement]:
 
 def _ask(connection: Connection, *command: Any) -> Any:
     """Send a command on a connection and return the answer."""
-    connection.send_command(*command)  # type: ignore[no-untyped-call]  # nor here
+    connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type here
     return connection.read_response()
 
 

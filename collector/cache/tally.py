@@ -27,7 +27,8 @@ class Tally:
 
     A tally is a copy: later changes of the cache do not change it. Each live key belongs to one
     cohort, so the counts of the cohorts add up to `counts`. Values are shared: do not change them.
-    The next tally of a cache has the same object as `values` only if no value was added or removed.
+    If two tallies of a cache have the same object as `values`, no value was added or removed
+    between them.
     """
 
     values: Mapping[Name, Any]

@@ -65,7 +65,7 @@ def order(name: str) -> tuple[tuple[int, ...], tuple[str | int, ...]]:
 
 
 def is_final(name: str) -> bool:
-    """Return whether a release is no pre-release."""
+    """Return whether a release is final, and not a pre-release."""
     return order(name)[1] == FINAL
 
 

