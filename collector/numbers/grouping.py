@@ -5,7 +5,7 @@ groups of the latest tally are kept, and for the next one only the counts are ad
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from collector.cache import Tally
 from collector.cache.tally import Name
@@ -68,13 +68,7 @@ def add_up(groups: Mapping[str, list[Name]], tally: Tally) -> dict[str, int]:
 
 def _by_name(dimension: Dimension, values: Values, rules: Rules) -> dict[str, list[Name]]:
     groups: defaultdict[str, list[Name]] = defaultdict(list)
-    for name, version in _listable(dimension, values, rules):
-        groups[dimension.name_of(version)].append(name)
-    return dict(sorted(groups.items()))
-
-
-def _listable(dimension: Dimension, values: Values, rules: Rules) -> Iterator[tuple[Name, Version]]:
-    """Yield the values whose name in the dimension is not hidden."""
     for name, version in values.items():
         if version is not None and not rules.hides_version(dimension, version):
-            yield name, version
+            groups[dimension.name_of(version)].append(name)
+    return dict(sorted(groups.items()))
