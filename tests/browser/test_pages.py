@@ -34,40 +34,31 @@ PAPER = 718  # A4 without a browser's margins
 SCREENS = ((PHONE, "light"), (DESK, "dark"))  # no color depends on the width
 
 
-@pytest.fixture(params=PAGES, ids=lambda page: f"{page[0]} {page[1][:30]}")
-def page(request):
-    """The name of a server, a path, and the expected status."""
-    return request.param
-
-
-def test_a_page_fits_phones_screens_and_paper_folded_and_unfolded(visit, page):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page[0]} {page[1][:30]}")
+def test_a_page_is_right_on_all_screens_and_on_paper_and_needs_no_javascript(visit, page):
     with visit(*page) as visitor:
-        for _ in range(2):
-            for width in WIDTHS:
-                visitor.resize(width)
-            visitor.resize(PAPER, media="print").page.emulate_media(media="screen")
-            visitor.open_details()
-        assert visitor.problems == []
-
-
-def test_axe_finds_no_problem_on_a_light_phone_and_a_dark_screen(visit, page):
-    with visit(*page) as visitor:
-        visitor.open_details()
+        content = visible_text(visitor)
+        assert_it_fits(visitor)
+        assert_it_fits(visitor.open_details())
         for width, scheme in SCREENS:
             visitor.resize(width, color_scheme=scheme).run_axe()
         assert visitor.problems == []
+    with visit(*page, java_script_enabled=False) as visitor:
+        assert visible_text(visitor) == content
+        assert visitor.problems == []
 
 
-def test_a_page_is_the_same_without_javascript(visit, page):
-    contents = []
-    for javascript in (True, False):
-        with visit(*page, java_script_enabled=javascript) as visitor:
-            for width, scheme in SCREENS:
-                visitor.resize(width, color_scheme=scheme)
-            assert visitor.problems == []
-            content = visitor.page.locator("body").aria_snapshot()
-            contents.append(re.sub(r"\d\d:\d\d UTC", "00:00 UTC", content))  # when it was loaded
-    assert contents[0] == contents[1]
+def assert_it_fits(visitor):
+    for width in WIDTHS:
+        visitor.resize(width)
+    visitor.resize(PAPER, media="print").page.emulate_media(media="screen")
+    assert visitor.problems == []
+
+
+def visible_text(visitor):
+    """Return what a screen reader finds, without the time at which the page was loaded."""
+    content = visitor.page.locator("body").aria_snapshot()
+    return re.sub(r"\d\d:\d\d UTC", "00:00 UTC", content)
 
 
 def test_a_printed_page_is_white_even_if_the_screen_is_dark(visit):

@@ -214,6 +214,7 @@ def test_a_failed_report_is_tried_once_and_the_next_one_is_counted(
     working.opt_out()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("respond", STALLING.values(), ids=STALLING)
 def test_a_report_ends_at_its_deadline_if_the_server_stalls(opted_in, misbehaving, respond):
     reporter = opted_in(misbehaving(respond), deadline=DEADLINE)

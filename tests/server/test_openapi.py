@@ -11,7 +11,7 @@ import pytest
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 CONFIG = ("--config-file", Path(__file__).with_name("schemathesis.toml"))
 FILTERED = ("/stats", "/dashboard", "/badge", "/badge.svg", "/badge.json")
-OPTIONS = ("--max-examples=50", "--generation-database=none", "--no-color")
+OPTIONS = ("--max-examples=25", "--generation-database=none", "--no-color")
 
 
 def test_a_fuzzer_finds_no_response_that_the_description_does_not_allow(server, tmp_path):

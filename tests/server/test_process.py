@@ -113,6 +113,7 @@ def test_a_signal_that_would_start_a_second_worker_changes_nothing(start, sig, s
         assert server.stats()["instances"] == 1
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM], ids=lambda sig: sig.name)
 @pytest.mark.parametrize("connections", [0, 20])
 def test_an_idle_server_stops_within_two_seconds(start, sig, connections):

@@ -13,6 +13,8 @@ import pytest
 
 from tests.servers import report
 
+pytestmark = pytest.mark.timed
+
 SILENT = HALF_SENT = 1000
 GONE_WITHIN = 30  # seconds after the last connection
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

@@ -110,6 +110,7 @@ def connections(store):
     return len(store.client.client_list()) - 1
 
 
+@pytest.mark.timed
 def test_the_tally_equals_a_recount_after_a_storm_in_which_workers_are_killed(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     ended = threading.Event()
@@ -153,6 +154,7 @@ def expiry_of(key):
 # Outages
 
 
+@pytest.mark.timed
 def test_a_server_starts_without_its_store(begin, store):
     store.stop()
     server = begin().wait_for("Booting worker")
@@ -162,6 +164,7 @@ def test_a_server_starts_without_its_store(begin, store):
     assert_back(server)
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("outage", ["gone", "frozen"])
 def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, store, outage):
     server = begin().wait_until_ready()
@@ -173,6 +176,7 @@ def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, st
     assert server.stats()["instances"] == 1
 
 
+@pytest.mark.timed
 def test_a_hundred_requests_to_a_frozen_store_are_refused_in_time(begin, store):
     server = begin().wait_until_ready()
     store.freeze()
@@ -188,6 +192,7 @@ def test_a_hundred_requests_to_a_frozen_store_are_refused_in_time(begin, store):
     assert max(seconds) < LATEST + 1  # a hundred clients in one process take time too
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("frozen", [False, True])
 def test_of_two_thousand_greenlets_none_waits_for_long(store, frozen):
     patched = [sys.executable, "-m", "gevent.monkey", "--module", "tests.store.crowd"]
@@ -207,6 +212,7 @@ def test_of_two_thousand_greenlets_none_waits_for_long(store, frozen):
         assert printed.count("The store takes no reports") == 1
 
 
+@pytest.mark.timed
 def test_without_memory_a_store_refuses_reports_and_still_reads_and_forgets(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
@@ -221,6 +227,7 @@ def test_without_memory_a_store_refuses_reports_and_still_reads_and_forgets(begi
     assert_back(server)
 
 
+@pytest.mark.timed
 def test_a_failover_is_survived(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
@@ -230,6 +237,7 @@ def test_a_failover_is_survived(begin, store):
     assert_back(server)
 
 
+@pytest.mark.timed
 def test_a_store_that_comes_back_writing_to_disk_is_refused(begin, store, tmp_path):
     server = begin().wait_until_ready()
     store.stop()
@@ -241,6 +249,7 @@ def test_a_store_that_comes_back_writing_to_disk_is_refused(begin, store, tmp_pa
     assert_back(server)
 
 
+@pytest.mark.timed
 def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_path):
     store = store_with("--dir", tmp_path)
     server = start(REDIS_URL=store.url, SECRET_KEY=SECRET).wait_until_ready()
