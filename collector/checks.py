@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from collector.cache.base import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
+from collector.questions import InvalidTable
 from collector.reports.fields import COUNTED
 
 TAG = "collector"
@@ -33,7 +34,8 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Return every problem with the settings."""
-    return [*_cache(), *_store(), *_breakdowns(), *_texts(), *_processes(), *_memory()]
+    checked = (_cache, _store, _breakdowns, _questions, _texts, _processes, _memory)
+    return [message for check in checked for message in check()]
 
 
 @register(TAG, deploy=True)
@@ -138,6 +140,17 @@ def _breakdowns() -> Iterator[CheckMessage]:
                 hint="Write a regular expression in Python's syntax, or leave it empty.",
                 id="collector.E007",
             )
+
+
+def _questions() -> Iterator[CheckMessage]:
+    try:
+        _ = conf.questions
+    except InvalidTable as error:
+        yield Error(
+            f"HEADCOUNT_QUESTIONS is invalid. {error}",
+            hint="Correct the table, or unset QUESTIONS. docs/questions/ has two examples.",
+            id="collector.E021",
+        )
 
 
 def _texts() -> Iterator[CheckMessage]:

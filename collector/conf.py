@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from collector import questions
+
 DAY = 24 * 60 * 60  # seconds
 MAX_ENTRIES = 1_000_000  # live keys in a cache, unless its OPTIONS say otherwise
 MAX_VALUES = 10_000  # distinct live values in a cache, unless its OPTIONS say otherwise
@@ -22,11 +24,12 @@ MAX_FILTERS = 3
 
 # Upper bounds for the memory of one process, found by measurement (benchmarks/flood.py): the
 # process at startup, with cached answers and a history of the longest names; a connection whose
-# head arrives slowly; an instance, while the table of instances is copied into a larger one; a
-# distinct version with the longest names, and the statistics about it.
+# head arrives slowly; an instance, or one of its answers, while the table that contains it is
+# copied into a larger one; a distinct version with the longest names, and the statistics about it.
 BASE_BYTES = 128 * 2**20
 CONNECTION_BYTES = 130_000
 INSTANCE_BYTES = 150
+ANSWER_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
 
@@ -72,7 +75,8 @@ class Conf:
     def memory_ceiling(self) -> int:
         """How many bytes of memory one process may need, whatever clients send."""
         instances = 0 if self.shared else self.max_instances
-        reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
+        instance = INSTANCE_BYTES + ANSWER_BYTES * len(self.questions)
+        reports = instance * instances + VALUE_BYTES * self.max_values
         return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + reports
 
     @property
@@ -111,12 +115,18 @@ class Conf:
         """A regular expression for each field. Values that match are not listed by name."""
         return getattr(settings, "HEADCOUNT_HIDE", {})
 
+    @property
+    def questions(self) -> questions.Table:
+        """The questions that instances may answer besides. Raises InvalidTable."""
+        return questions.table(getattr(settings, "HEADCOUNT_QUESTIONS", ""))
+
     def in_force(self) -> list[tuple[str, str, str]]:
         """Return the name, the displayed value and the meaning of every setting."""
+        omitted = {"cache"} if self.questions else {"cache", "questions"}
         return [
             (name, _displayed(getattr(self, name)), setting.__doc__ or "")
             for name, setting in vars(Conf).items()
-            if isinstance(setting, property) and name != "cache"
+            if isinstance(setting, property) and name not in omitted
         ]
 
 
@@ -151,4 +161,6 @@ def _displayed(value: Any) -> str:
     """Return a setting's value as a reader sees it. Patterns stay secret; their fields do not."""
     if isinstance(value, dict):
         value = ", ".join(field for field, pattern in value.items() if pattern)
+    if isinstance(value, tuple):
+        value = ", ".join(question.name for question in value)
     return f"{value}" or "not set"

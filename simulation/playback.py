@@ -4,7 +4,8 @@ import time
 from unittest import mock
 
 from collector.cache import records
-from collector.conf import DAY
+from collector.conf import DAY, conf
+from simulation.answers import made_up
 from simulation.fleet import Fleet
 
 
@@ -18,12 +19,17 @@ def play(fleet: Fleet) -> None:
         raise RuntimeError(
             "The reports are in a store, and a made-up fleet would replace them. Unset REDIS_URL."
         )
-    today = time.time()
+    today, questions = time.time(), conf.questions
     for day in range(fleet.days):
         # Nothing else runs in this process yet, so its clock may show another day.
         with mock.patch("time.time", return_value=today - (fleet.days - 1 - day) * DAY):
             if day == 0:
                 cache.clear()  # counting begins on this day
             for name, version in (*fleet.reports(day), *fleet.ci(day)):
-                cache.put(name, version)
-            cache.delete_many(list(fleet.opt_outs(day)))
+                given = made_up(questions, name)
+                asked = [each for each in questions if each.name in given]
+                cache.put_all(
+                    name, version, {each.section: each.kept(given[each.name]) for each in asked}
+                )
+            for name in fleet.opt_outs(day):
+                cache.delete_all(name, [each.section for each in questions])

@@ -85,6 +85,13 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
             description="Page to which `GET /` redirects a browser. Unset: the docs on this server"
         ),
     ] = ""
+    questions: Annotated[
+        str,
+        Meta(
+            description="TOML file with the questions that instances may answer besides. Unset: "
+            "no questions"
+        ),
+    ] = ""
     static_root: Annotated[
         str,
         Meta(

@@ -16,12 +16,14 @@ def jobs() -> list[Callable[[], object]]:
     # Imported here because gunicorn.conf.py imports this module before gevent patches the
     # standard library.
     from collector.cache import records
+    from collector.conf import conf
     from collector.numbers.history import summarize_closed_days
     from collector.numbers.snapshot import drop_stale
 
     cache = records()
+    sections = [cache.section(each.section) for each in conf.questions]
     return [
-        cache.free_expired,
+        *(each.free_expired for each in (cache, *sections)),
         partial(summarize_closed_days, cache),
         drop_stale,
         report_suppressed,

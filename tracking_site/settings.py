@@ -46,6 +46,7 @@ HEADCOUNT_PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port or 8000}"
 HEADCOUNT_DOCS_URL = ENV.docs_url
 HEADCOUNT_REVISION = ENV.revision
 HEADCOUNT_MIN_GROUP = ENV.min_group
+HEADCOUNT_QUESTIONS = ENV.questions
 HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
 
 # Collected files have a hash in their names and are compressed. A clone serves the original files.

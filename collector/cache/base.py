@@ -1,8 +1,8 @@
 """The contract that both cache backends keep: what they add to Django's BaseCache."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, BaseCache
 from django.core.exceptions import ImproperlyConfigured
@@ -81,12 +81,40 @@ class TallyCache(BaseCache):
         """
         raise NotImplementedError
 
+    def section(self, name: str) -> Self:
+        """Return the section with this name: a cache beside this one, with the same OPTIONS.
+
+        The same key has another digest in each section, and a section has a tally and a history of
+        its own, so nothing in it shows which key of another section is the same. `clear` also
+        clears the sections.
+        """
+        raise NotImplementedError
+
+    def put_all(self, key: Any, value: Any, sections: Mapping[str, Any]) -> float | None:
+        """Do what `put` does, and set or delete the key in sections, in one step.
+
+        `sections` has the value for each section by name, and None where the key is deleted. The
+        key is also deleted in sections that are not named. The limits apply to this cache only.
+        """
+        raise NotImplementedError
+
+    def delete_all(self, key: Any, sections: Iterable[str]) -> bool:
+        """Do what `delete` does, and delete the key in all sections, in one step."""
+        raise NotImplementedError
+
     def tally(self) -> Tally:
         """Return the tally of the live keys."""
         raise NotImplementedError
 
-    def changes(self) -> int:
-        """Return a number that differs whenever `tally` or `history` may have changed."""
+    def tallies(self, sections: Collection[str]) -> list[Tally]:
+        """Return the tally of this cache, and then those of sections, all of the same moment."""
+        raise NotImplementedError
+
+    def changes(self, sections: Iterable[str] = ()) -> int:
+        """Return a number that differs whenever a tally or a history may have changed.
+
+        The number is about this cache and the sections with these names.
+        """
         raise NotImplementedError
 
     def history(self) -> Mapping[int, Any]:

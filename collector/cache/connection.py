@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -32,7 +32,7 @@ SCRIPT = Path(__file__).with_name("store.lua").read_text()
 SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # for EVALSHA
 TIMEOUT = 0.9  # seconds to connect, and to be answered
 PAUSE = 1  # seconds for which a store that cannot be reached is not asked again
-WRITES = {"put", "probe"}  # the operations that fail on a replica or without memory
+WRITES = {"put", "put_all", "probe"}  # the operations that fail on a replica or without memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 log = logging.getLogger(__name__)
 
@@ -66,13 +66,14 @@ class Client:
         self.away_until = 0.0
         self.logged = ""  # why the store takes no reports, if the log says so
 
-    def run(self, *arguments: Any) -> Any:
-        """Run an operation: a prefix, a name, and what else store.lua has in ARGV."""
+    def run(self, prefixes: Sequence[str], operation: str, *arguments: Any) -> Any:
+        """Run an operation with what else store.lua has in KEYS and ARGV."""
+        keys = (len(prefixes), *prefixes)
         try:
-            answer = self._execute("EVALSHA", SCRIPT_DIGEST, 1, *arguments)
+            answer = self._execute("EVALSHA", SCRIPT_DIGEST, *keys, operation, *arguments)
         except (exceptions.RedisError, OSError) as error:
             raise self._unavailable(error) from error
-        if self.logged and arguments[1] in WRITES:
+        if self.logged and operation in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
         return answer

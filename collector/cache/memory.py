@@ -10,10 +10,11 @@ import math
 import pickle
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from hashlib import blake2b
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 
@@ -24,6 +25,7 @@ from collector.cache.tally import Cohort, Tally
 # A bytes object of 15 bytes takes 48 bytes of memory, one of 16 takes 64. Among a million keys, two
 # digests of 120 bits are equal with a probability of 4e-25.
 DIGEST_SIZE = 15
+MIXED = 64  # keys of a section among which a new one is hidden; see `Contents.mix`
 
 
 class LiveCohort:
@@ -60,8 +62,10 @@ class Group(NamedTuple):
 class Contents:
     """What one cache holds. Callers hold `lock`. Expiry is POSIX seconds, or infinity for never."""
 
-    def __init__(self, granularity: int, periods: int) -> None:
-        self.lock = Lock()
+    def __init__(self, granularity: int, periods: int, lock: "Lock | None" = None) -> None:
+        self.lock = lock or Lock()
+        self.is_section = lock is not None
+        self.sections: dict[str, Contents] = {}  # they share the lock
         self.granularity = granularity
         self.periods = periods
         self.changes = 0
@@ -82,6 +86,16 @@ class Contents:
         self.history: dict[int, Any] = {}  # handed out, so it is replaced and never changed
         self.period = self._period_of(self.since)
         self.longest: float = 0  # seconds from the start of a period to an expiry set in it
+        self.recent: list[bytes] = []  # the keys of a section that `mix` will move
+        for section in self.sections.values():
+            section.clear()
+
+    def section(self, name: str) -> "Contents":
+        """Return the contents of a section."""
+        if name not in self.sections:
+            new = Contents(self.granularity, self.periods, self.lock)
+            self.sections.setdefault(name, new)  # another thread may have been faster
+        return self.sections[name]
 
     def digest(self, key: str) -> bytes:
         """Return the digest that stands for a key."""
@@ -115,6 +129,25 @@ class Contents:
             self.values[value] = copy
             self.frozen_values = None
 
+    def put(
+        self,
+        digest: bytes,
+        value: bytes,
+        copy: Any,
+        expiry: float,
+        limits: "MemoryCache | None" = None,
+    ) -> None:
+        """Set a key; with an expiry in the past, delete it. `limits` is the cache that has some."""
+        old = self.find(digest)
+        if expiry <= time.time():
+            self.delete(digest)
+        else:
+            if limits:
+                self.check_limits(old, value, limits)
+            self.add_value(value, copy)
+            renewed = old is not None and (old.cohort.renewed or expiry > old.cohort.expiry)
+            self.move(digest, old, value, expiry, renewed)
+
     def move(
         self, digest: bytes, old: Group | None, value: bytes, expiry: float, renewed: bool
     ) -> None:
@@ -129,6 +162,24 @@ class Contents:
         self.keys[digest] = new.groups[value]
         if old:
             self._count(old.cohort, old.value, -1)
+        elif self.is_section:
+            self.mix(digest)
+
+    def mix(self, digest: bytes) -> None:
+        """Hide the position of a new key.
+
+        A dictionary keeps its keys in the order in which they were added. If two sections did the
+        same, their keys could be matched by their positions. So a key moves to the end again when
+        about MIXED others have been added, and as a new object, at another address.
+        """
+        if len(self.keys) <= MIXED:
+            self.keys = dict(sorted(self.keys.items()))
+            self.recent = list(self.keys)
+            return
+        self.recent.append(digest)
+        if len(self.recent) > MIXED:
+            earlier = self.recent.pop(secrets.randbelow(MIXED))
+            self.keys[bytes(bytearray(earlier))] = self.keys.pop(earlier)
 
     def delete(self, digest: bytes) -> bool:
         """Forget a key, and return whether it was live."""
@@ -137,6 +188,8 @@ class Contents:
             return False
         self.changes += 1
         del self.keys[digest]
+        if digest in self.recent:
+            self.recent = [key for key in self.recent if key != digest]
         self._count(group.cohort, group.value, -1)
         return True
 
@@ -156,6 +209,7 @@ class Contents:
         expired = len(self.keys) - self.live
         if expired and (free or expired * 2 > self.live):
             self.keys = {key: group for key, group in self.keys.items() if group.cohort.size}
+            self.recent = [key for key in self.recent if key in self.keys]
 
     def tally(self) -> Tally:
         """Return a copy of the counts."""
@@ -309,15 +363,52 @@ class MemoryCache(TallyCache):
         with self._contents.lock:
             self._contents.clear()
 
-    def tally(self) -> Tally:
-        with self._contents.lock:
-            self._contents.expire(time.time())
-            return self._contents.tally()
+    def section(self, name: str) -> Self:
+        section = copy(self)
+        section._contents = self._contents.section(name)
+        return section
 
-    def changes(self) -> int:
+    def put_all(self, key: Any, value: Any, sections: Mapping[str, Any]) -> float | None:
+        name = self.make_and_validate_key(key)
+        content, value_copy = self._pickle_and_copy(value)
+        pickles = {each: pickled(value) for each, value in sections.items() if value is not None}
         with self._contents.lock:
-            self._contents.expire(time.time())
-            return self._contents.changes
+            expiry = self._put(self._contents.digest(name), content, value_copy, DEFAULT_TIMEOUT)
+            for section in {*sections, *self._contents.sections}:
+                contents = self._contents.section(section)
+                digest = contents.digest(name)
+                if section in pickles:
+                    contents.put(digest, pickles[section], sections[section], expiry or math.inf)
+                else:
+                    contents.delete(digest)
+        return expiry
+
+    def delete_all(self, key: Any, sections: Iterable[str]) -> bool:
+        name = self.make_and_validate_key(key)
+        with self._contents.lock:
+            for contents in self._contents.sections.values():
+                contents.delete(contents.digest(name))
+            return self._contents.delete(self._contents.digest(name))
+
+    def tally(self) -> Tally:
+        (tally,) = self.tallies(())
+        return tally
+
+    def tallies(self, sections: Collection[str]) -> list[Tally]:
+        now = time.time()
+        with self._contents.lock:
+            contents = [self._contents, *map(self._contents.section, sections)]
+            for each in contents:
+                each.expire(now)
+            return [each.tally() for each in contents]
+
+    def changes(self, sections: Iterable[str] = ()) -> int:
+        now = time.time()
+        with self._contents.lock:
+            contents = [self._contents, *map(self._contents.section, sections)]
+            for each in contents:
+                each.expire(now)
+            return sum(each.changes for each in contents)
 
     def history(self) -> Mapping[int, Any]:
         with self._contents.lock:
@@ -335,14 +426,7 @@ class MemoryCache(TallyCache):
     def _put(self, digest: bytes, content: bytes, copy: Any, timeout: float | None) -> float | None:
         """Set a key and return its expiry; with an expiry in the past, delete it."""
         expiry = self._expiry(timeout)
-        old = self._contents.find(digest)
-        if expiry <= time.time():
-            self._contents.delete(digest)
-        else:
-            self._contents.check_limits(old, content, self)
-            self._contents.add_value(content, copy)
-            renewed = old is not None and (old.cohort.renewed or expiry > old.cohort.expiry)
-            self._contents.move(digest, old, content, expiry, renewed)
+        self._contents.put(digest, content, copy, expiry, self)
         return _none_if_never(expiry)
 
     def _pickle_and_copy(self, value: Any) -> tuple[bytes, Any]:

@@ -11,18 +11,20 @@ are, after a prefix:
 - `ids` and `values`: the ids by value, and the values by id.
 - `closed`: the starts of the past periods. `history:{start}`: the tally or the summary of each.
 - `meta`: when counting began, the present period, and the numbers of the last changes.
+- `sections`: the names of the sections. Each has all of the keys above, under its own prefix.
 
 Every key has an expiry, so that nothing remains after the last process has stopped.
 """
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
@@ -76,6 +78,8 @@ class RedisCache(TallyCache):
 
     shared = True
     known_options = TallyCache.known_options | {"UNCHECKED"}
+    _history: tuple[bytes, Mapping[int, Any]]
+    _sections: dict[str, Self]
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
@@ -86,8 +90,7 @@ class RedisCache(TallyCache):
         name_of_secret = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
         meaning = f"{self.default_timeout}:{self.granularity}:{self.periods}"
         self.prefix = f"headcount:{{{fingerprint()}:{name_of_secret}:{meaning}}}:"
-        self._state = NOTHING  # replaced as a whole, because threads share it
-        self._history: tuple[bytes, Mapping[int, Any]] = (b"", {})
+        self._forget_copies()
 
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
@@ -97,7 +100,7 @@ class RedisCache(TallyCache):
     @property
     def since(self) -> float:
         with _rejecting_foreign_data():
-            return _finite(self._number("since"))
+            return _finite(_present(self._run("since")))
 
     def add(
         self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
@@ -117,6 +120,39 @@ class RedisCache(TallyCache):
         self._put("set", digest, expiry, self._sealed(value))
         return expiry
 
+    def section(self, name: str) -> Self:
+        if name not in self._sections:
+            section = copy(self)
+            section.prefix = self.prefix + name + ":"
+            section._secret = blake2b(name.encode(), key=self._secret).digest()
+            section._history_secret = blake2b(section._secret, person=b"history").digest()
+            section._forget_copies()
+            self._sections[name] = section
+        return self._sections[name]
+
+    def put_all(self, key: Any, value: Any, sections: Mapping[str, Any]) -> float | None:
+        expiry = self.get_backend_timeout()
+        caches = {name: self.section(name) for name in sections}
+        pairs = (
+            (caches[name]._digest(key, None), caches[name]._sealed(sections[name]))
+            for name in caches
+        )
+        arguments = (self._digest(key, None), _name(expiry), self._sealed(value))
+        limits = (self.max_entries, self.max_values)
+        answer, *others = self._run_all(
+            "put_all", caches.values(), *arguments, *limits, *chain.from_iterable(pairs)
+        )
+        self._raise_refusal(answer)
+        self._delete_elsewhere(key, others)
+        return expiry
+
+    def delete_all(self, key: Any, sections: Iterable[str]) -> bool:
+        caches = [self.section(name) for name in sections]
+        digests = (each._digest(key, None) for each in (self, *caches))
+        answer, *others = self._run_all("delete_all", caches, *digests)
+        self._delete_elsewhere(key, others)
+        return bool(answer)
+
     def touch(
         self, key: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
     ) -> bool:
@@ -130,15 +166,31 @@ class RedisCache(TallyCache):
 
     def clear(self) -> None:
         """Delete everything under this cache's prefix, and nothing else of the server."""
-        self._run("clear")
+        sections = (self.section(name.decode()) for name in self._run("sections"))
+        self._run_all("each", sections, "clear")
 
     def tally(self) -> Tally:
-        with _rejecting_foreign_data():
-            state = self._state = self._next_state(self._state)
-            return state.tally
+        (tally,) = self.tallies(())
+        return tally
 
-    def changes(self) -> int:
-        return int(self._number("changes"))
+    def tallies(self, sections: Collection[str]) -> list[Tally]:
+        caches = [self, *map(self.section, sections)]
+        with _rejecting_foreign_data():
+            known = [each._state for each in caches]
+            numbers = [state.change for state in known]
+            answers = self._run_all("each", caches[1:], "tally", *numbers)
+            states = [
+                each._next_state(*pair) for each, *pair in zip(caches, known, answers, strict=True)
+            ]
+        for each, state in zip(caches, states, strict=True):
+            each._state = state or NOTHING
+        if not all(states):  # the store was emptied, and its clock is behind
+            return self.tallies(sections)
+        return [state.tally for state in states if state]
+
+    def changes(self, sections: Iterable[str] = ()) -> int:
+        numbers = self._run_all("each", map(self.section, sections), "changes")
+        return sum(map(_present, numbers))
 
     def history(self) -> Mapping[int, Any]:
         known = self._history
@@ -162,22 +214,15 @@ class RedisCache(TallyCache):
         self._client().check_server()
         self._run("probe")
 
-    def _number(self, operation: str) -> Any:
-        """Return a number from the store.
+    def _next_state(self, known: State, answer: Any) -> State | None:
+        """Return the state after the latest change; the store sends only what has changed.
 
-        Raise Unavailable if it is missing: the clock of the store is then so far ahead that the
-        number expired as soon as it was set.
+        Return None if what is known is of no use, because the store was emptied and its clock is
+        behind.
         """
-        number = self._run(operation)
-        if number is None:
-            raise Unavailable("The clock of the store is far ahead of ours.")
-        return number
-
-    def _next_state(self, known: State) -> State:
-        """Return the state after the latest change; the store sends only what has changed."""
-        change, values, cohorts = self._run("tally", known.change)
+        change, values, cohorts = answer
         if change < known.change and known is not NOTHING:
-            return self._next_state(NOTHING)  # the store was emptied, and its clock is behind
+            return None
         latest = known.values if values is None else self._values(values)
         latest_cohorts = {
             expiry: known.cohorts[expiry] if codes is None else _cohorts(expiry, codes)
@@ -204,11 +249,19 @@ class RedisCache(TallyCache):
         answer = self._run(
             "put", how, digest, _name(expiry), value, self.max_entries, self.max_values
         )
+        self._raise_refusal(answer)
+        return bool(answer)
+
+    def _raise_refusal(self, answer: Any) -> None:
         if answer == b"CacheFull":
             raise CacheFull(f"{self.max_entries} keys are live")
         if answer == b"TooManyValues":
             raise TooManyValues(f"{self.max_values} distinct values are live")
-        return bool(answer)
+
+    def _delete_elsewhere(self, key: Any, sections: Iterable[bytes]) -> None:
+        """Delete a key in sections that only other processes know, or that processes once knew."""
+        for name in sections:
+            self.section(name.decode()).delete(key)
 
     def _digest(self, key: Any, version: int | None) -> bytes:
         """Return the digest that stands for a key."""
@@ -223,13 +276,33 @@ class RedisCache(TallyCache):
             return unsealed(content, self._secret) if content else None
 
     def _run(self, operation: str, *arguments: Any) -> Any:
+        return self._run_all(operation, (), *arguments)
+
+    def _run_all(self, operation: str, sections: Iterable[Self], *arguments: Any) -> Any:
+        prefixes = [self.prefix, *(each.prefix for each in sections)]
         now = repr(time.time())
         return self._client().run(
-            self.prefix, operation, now, self.granularity, self.periods, *arguments
+            prefixes, operation, now, self.granularity, self.periods, *arguments
         )
+
+    def _forget_copies(self) -> None:
+        self._state = NOTHING  # replaced as a whole, because threads share it
+        self._history = (b"", {})
+        self._sections = {}
 
     def _client(self) -> Client:
         return client(self.url, self.unchecked)
+
+
+def _present(number: Any) -> Any:
+    """Return a number from the store.
+
+    Raise Unavailable if it is missing: the clock of the store is then so far ahead that the number
+    expired as soon as it was set.
+    """
+    if number is None:
+        raise Unavailable("The clock of the store is far ahead of ours.")
+    return number
 
 
 def _finite(text: bytes) -> float:

@@ -3,14 +3,14 @@
 -- write of a script, and only if that write needs memory. It never refuses a later write, so a
 -- script that was refused has changed nothing.
 --
--- KEYS[1] is the prefix of every key. ARGV has the name of the operation, the time, GRANULARITY,
--- HISTORY, and the arguments of the operation. Moments are in POSIX seconds; an expiry of "inf"
--- means never.
+-- KEYS[1] is the prefix of every key of a cache, and the other KEYS are those of its sections. ARGV
+-- has the name of the operation, the time, GRANULARITY, HISTORY, and the arguments of the operation.
+-- Moments are in POSIX seconds; an expiry of "inf" means never.
 local call, floor = redis.call, math.floor
-local prefix, now = KEYS[1], tonumber(ARGV[2])
 local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
-local META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
-local IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
+local SECTIONS = KEYS[1] .. 'sections' -- the names of those that have ever had a key
+-- The names of the keys and the time for the cache or section that is in use; see `use`.
+local prefix, now, META, LIVE, CLOSED, IDS, VALUES, COUNTS
 -- The clocks of several hosts differ a little: one that is this far behind does not reopen a
 -- period.
 local SLACK = 60
@@ -48,6 +48,7 @@ local function keep_until(moment)
   if last <= now then return end -- everything has expired, and what is set next calls this again
   call('HSET', META, 'last', last == math.huge and 'inf' or text(last))
   local keys = {META, LIVE, CLOSED, IDS, VALUES, COUNTS}
+  if prefix == KEYS[1] then table.insert(keys, SECTIONS) end
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do table.insert(keys, tally(expiry)) end
   for _, key in ipairs(keys) do
     if last == math.huge then
@@ -106,11 +107,26 @@ local function leave(digest, expiry, code)
   if call('EXISTS', records(expiry)) == 0 then drop(expiry) end
 end
 
+-- Hide the position of a key in a section. The server keeps the fields of a small hash in the order in
+-- which they were set. If two sections did the same, their keys could be matched by their positions.
+local SMALL = 512
+local function mix(key)
+  for _ = 1, 3 do
+    local size = call('HLEN', key)
+    if size < 2 or size > SMALL then return end
+    local digest = call('HRANDFIELD', key)
+    local code = call('HGET', key, digest)
+    call('HDEL', key, digest)
+    call('HSET', key, digest, code)
+  end
+end
+
 -- Put a key where it belongs before it leaves the place where it was, or the store might forget a
 -- value in between.
 local function place(digest, expiry, code, old_expiry, old_code)
   local first = call('EXISTS', records(expiry)) == 0
   call('HSET', records(expiry), digest, code)
+  if prefix ~= KEYS[1] then mix(records(expiry)) end
   count(expiry, code, 1)
   if first then open(expiry) end
   if old_expiry == expiry then
@@ -332,9 +348,71 @@ function run.clear()
   for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do drop(expiry) end
   forget_history('-inf', '+inf')
   call('UNLINK', META, LIVE, CLOSED, IDS, VALUES, COUNTS)
+  if prefix == KEYS[1] then call('UNLINK', SECTIONS) end
   now = tonumber(ARGV[2])
   begin(number)
 end
 
-expire()
+function run.sections() return call('SMEMBERS', SECTIONS) end
+
+local function use(of)
+  if of == prefix then return end
+  prefix, now, number_of_run = of, tonumber(ARGV[2]), nil
+  META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
+  IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
+  expire()
+end
+
+-- Return the names of the sections that have keys in the store, but are not in use by this run.
+local function other_sections()
+  local used, others = {}, {}
+  for i = 2, #KEYS do used[KEYS[i]] = true end
+  for _, section in ipairs(call('SMEMBERS', SECTIONS)) do
+    if not used[KEYS[1] .. section .. ':'] then table.insert(others, section) end
+  end
+  return others
+end
+
+-- Put a key, and put or delete it in the sections. `sections` has a digest and a value for each of
+-- them; an empty value deletes the key. Return the answer of `put`, then the other sections.
+function run.put_all(digest, expiry, value, max_entries, max_values, ...)
+  local answer = run.put('set', digest, expiry, value, max_entries, max_values)
+  if answer ~= 1 then return {answer} end
+  local sections, set = {...}, {}
+  for i = 2, #KEYS do
+    use(KEYS[i])
+    local digest, value = sections[2 * i - 3], sections[2 * i - 2]
+    if value == '' then
+      run.delete(digest)
+    else
+      run.put('set', digest, expiry, value, math.huge, math.huge)
+      table.insert(set, (KEYS[i]:sub(#KEYS[1] + 1, -2)))
+    end
+  end
+  use(KEYS[1])
+  if set[1] and call('SADD', SECTIONS, unpack(set)) > 0 then keep_until(0) end
+  return {answer, unpack(other_sections())}
+end
+
+-- Delete a key from the cache and from the sections. Return the answer, then the other sections.
+function run.delete_all(...)
+  local digests, answers = {...}, {}
+  for i, key in ipairs(KEYS) do
+    use(key)
+    answers[i] = run.delete(digests[i])
+  end
+  return {answers[1], unpack(other_sections())}
+end
+
+-- Return the answers of the cache and its sections to an operation with one argument for each.
+function run.each(operation, ...)
+  local arguments, answers = {...}, {}
+  for i, key in ipairs(KEYS) do
+    use(key)
+    answers[i] = run[operation](arguments[i]) or false
+  end
+  return answers
+end
+
+use(KEYS[1])
 return run[ARGV[1]](unpack(ARGV, 5))

@@ -18,7 +18,7 @@ from collector.numbers.dimensions import Rules
 from collector.numbers.moments import iso, iso_date
 from collector.numbers.snapshot import Snapshot
 from collector.reports.fields import FIELDS
-from collector.reports.parsing import Refusal, parse
+from collector.reports.parsing import Refusal, Report, parse
 from collector.views import badges
 from collector.views import health as server
 from collector.views.endpoint import Problem
@@ -31,7 +31,9 @@ PREFIX = "0.9"
 
 def content() -> dict[str, Any]:
     """Return the content of the report."""
-    return {"id": ID, "version": {field.name: field.example for field in FIELDS}}
+    report = {"id": ID, "version": {field.name: field.example for field in FIELDS}}
+    answers = {each.name: each.example for each in conf.questions}
+    return {**report, "answers": answers} if answers else report
 
 
 def report() -> str:
@@ -56,7 +58,8 @@ def forgotten_day() -> str:
 
 def receipt() -> str:
     """Return the response to the report."""
-    return _json(Receipt(_version(), iso(_expiry())))
+    kept = _parsed().answers if conf.questions else UNSET
+    return _json(Receipt(_parsed().version, iso(_expiry()), kept))
 
 
 def refusal() -> str:
@@ -104,8 +107,8 @@ def health() -> str:
     return _json(server.health())
 
 
-def _version() -> dict[str, str | None]:
-    return parse(report().encode()).version
+def _parsed() -> Report:
+    return parse(report().encode(), conf.questions)
 
 
 def _expiry() -> int:
@@ -116,9 +119,11 @@ def _snapshot() -> Snapshot:
     """Return a snapshot a minute after counting began, with the report and no past day."""
     since = DAY_OF_REPORT * DAY + 8 * 3600
     counts = {b"": 1}
-    tally = Tally({b"": _version()}, counts, (Cohort(_expiry(), False, 1, counts),))
+    tally = Tally({b"": _parsed().version}, counts, (Cohort(_expiry(), False, 1, counts),))
     rules = Rules(conf.min_group, conf.hide)
-    return Snapshot(tally, past.ClosedDays({}, rules), since, since + 60, rules)
+    answers = {name: {value: 1} for name, value in _parsed().answers.items()}
+    closed = past.ClosedDays({}, rules)
+    return Snapshot(tally, closed, since, since + 60, rules, conf.questions, answers)
 
 
 def _json(content: Any) -> str:

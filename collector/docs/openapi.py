@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,7 +16,7 @@ from collector.numbers import filters
 from collector.numbers.dimensions import ALL
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
-from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget
+from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, answers_type
 from collector.views import badges
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import Problem
@@ -50,7 +51,7 @@ class Operation:
     responses: dict[int, Any]
     method: str = "get"
     body: Any = None  # the type of the request's body
-    example: Any = None
+    example: Callable[[], Any] | None = None  # makes an example of the body
     parameters: tuple[dict[str, Any], ...] = ()
     refusals: tuple[int, ...] = ()
 
@@ -96,7 +97,7 @@ OPERATIONS = (
         summary="Send a report",
         method="post",
         body=Body,
-        example=examples.content(),
+        example=examples.content,
         responses={201: Receipt},
         refusals=(*INVALID_BODY, 503),
     ),
@@ -105,7 +106,7 @@ OPERATIONS = (
         summary="Erase a report; the response is the same if the id is not known",
         method="post",
         body=Forget,
-        example={"id": examples.ID},
+        example=lambda: {"id": examples.ID},
         responses={204: None},
         refusals=(*INVALID_BODY, 503),
     ),
@@ -187,6 +188,12 @@ TYPES = (
 )
 
 
+# What the questions in force add.
+BADGE_OPERATIONS = ("badge", "badge-svg", "badge-json")
+ANSWER_SCHEMAS = {"Numbers": ("answers", "answered"), "Day": ("answers", "answered")}
+OPTIONAL = {**ANSWER_SCHEMAS, "Others": ("answers",), "Receipt": ("answers",)}
+
+
 @cache
 def text() -> bytes:
     """Return the description as JSON."""
@@ -215,7 +222,30 @@ def document() -> dict[str, Any]:
 def schemas() -> dict[str, Any]:
     """Return the schema of each type by its name."""
     _, components = msgspec.json.schema_components(TYPES, ref_template=SCHEMAS)
+    for name, members in OPTIONAL.items():
+        for member in members:
+            if conf.questions:
+                components[name]["required"].append(member)
+            else:
+                del components[name]["properties"][member]
+    if conf.questions:
+        _describe_answers(components)
     return components
+
+
+def _describe_answers(components: dict[str, Any]) -> None:
+    """Add the questions in force to the schemas."""
+    type_ = answers_type(conf.questions)
+    (answers,), more = msgspec.json.schema_components([type_], ref_template=SCHEMAS)
+    components |= more
+    components["Body"]["properties"]["answers"] = {"anyOf": [answers, {"type": "null"}]}
+
+
+def _question_parameters() -> Iterator[dict[str, Any]]:
+    names = [each.name for each in conf.questions]
+    values = sorted({value for each in conf.questions for value in each.values})
+    yield _parameter("question", "Count the answers to this question.", type="string", enum=names)
+    yield _parameter("is", "Count only this answer.", type="string", enum=values)
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
@@ -232,9 +262,11 @@ def _describe(operation: Operation) -> dict[str, Any]:
     }
     if operation.parameters:
         description["parameters"] = list(operation.parameters)
-    if operation.body:
+        if conf.questions and operation.name in BADGE_OPERATIONS:
+            description["parameters"] += _question_parameters()
+    if operation.example:
         content = _content(operation.body)
-        content["content"][JSON]["example"] = operation.example
+        content["content"][JSON]["example"] = operation.example()
         description["requestBody"] = {"required": True, **content}
     return description
 

@@ -57,6 +57,7 @@ def facts() -> dict[str, Any]:
         "max_body": MAX_BODY,
         "max_filters": MAX_FILTERS,
         "max_listed": MAX_LISTED,
+        "questions": conf.questions,
         "settings": conf.in_force(),
     }
 

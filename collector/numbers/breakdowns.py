@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from collector.cache import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
@@ -26,7 +26,7 @@ def described(type_: Any, description: str) -> Any:
     return Annotated[type_, Meta(description=description)]
 
 
-def struct(name: str, meaning: str, members: list[tuple[str, Any]], **options: Any) -> Any:
+def struct(name: str, meaning: str, members: list[tuple[Any, ...]], **options: Any) -> Any:
     """Return a frozen msgspec type with these members."""
     namespace = {"__doc__": meaning, "__module__": __name__}
     return msgspec.defstruct(name, members, frozen=True, namespace=namespace, **options)
@@ -41,7 +41,27 @@ def _count_members(dimensions: Iterable[Dimension]) -> list[tuple[str, Any]]:
     return [(each.breakdown, Count) for each in dimensions]
 
 
-Others = struct("Others", "How many instances are not listed by name.", _count_members(RAW))
+# By question, then by value. These members are left out if there are no questions.
+Answers = dict[str, Names]
+Answered = dict[str, Count]
+ANSWERS: tuple[Any, ...] = (
+    "answers",
+    described(Answers, "Instances by question and answer.") | UnsetType,
+    UNSET,
+)
+ANSWERED: tuple[Any, ...] = (
+    "answered",
+    described(Answered, "Instances that answered, by question.") | UnsetType,
+    UNSET,
+)
+Others = struct(
+    "Others",
+    "How many instances are not listed by name.",
+    [
+        *_count_members(RAW),
+        ("answers", described(Answered, "By question.") | UnsetType, UNSET),
+    ],
+)
 FoldedOthers = struct("FoldedOthers", Others.__doc__, _count_members(FOLDED))
 Folded = struct(
     "Folded",

@@ -3,15 +3,19 @@
 A summary holds counts only, and it is kept where the reports are.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from collector.cache import Tally, TallyCache
 from collector.conf import DAY, conf
+from collector.numbers import answers
+from collector.numbers.answers import Counts
 from collector.numbers.breakdowns import (
+    ANSWERED,
+    ANSWERS,
     Count,
     Others,
     count_others,
@@ -26,6 +30,7 @@ from collector.numbers.dimensions import RAW, RELEASE, Dimension, Rules
 from collector.numbers.grouping import group
 from collector.numbers.memo import once
 from collector.numbers.moments import day_of_report, iso, iso_date
+from collector.questions import Table
 
 Summary = Mapping[str, Any]  # see `summarize`
 Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
@@ -42,6 +47,8 @@ Day = struct(
         ("reported", described(Count, "Instances that reported on this day.")),
         *name_members(RAW),
         ("others", Others),
+        ANSWERS,
+        ANSWERED,
     ],
 )
 
@@ -56,34 +63,57 @@ class History(Struct, frozen=True):
 
 @dataclass(frozen=True, eq=False)
 class ClosedDays:
-    """The summaries of the past days by the start of each day, and the rules for listing them."""
+    """The summaries of the past days by the start of each day, and the rules for listing them.
+
+    The counts of the answers to a question are missing for days before it was asked.
+    """
 
     summaries: Mapping[int, Summary]
     rules: Rules
+    questions: Table = ()
+    answers: Mapping[str, Mapping[int, Counts]] = field(default_factory=dict)  # by question
 
 
-_latest: tuple[Mapping[int, Any], ClosedDays] | None = None
+Histories = list[Mapping[int, Any]]  # that of the reports, and then those of the questions
+_latest: tuple[Histories, ClosedDays] | None = None
 
 
 def closed_days(cache: TallyCache, rules: Rules) -> ClosedDays:
     """Return the past days of a cache: the same object for as long as nothing in them changes."""
     global _latest  # noqa: PLW0603  the one memory of the last history
-    history, latest = summarize_closed_days(cache), _latest
-    if latest and latest[0] is history and latest[1].rules == rules:
+    histories, questions, latest = summarize_closed_days(cache), conf.questions, _latest
+    if (
+        latest
+        and list(map(id, latest[0])) == list(map(id, histories))
+        and (latest[1].rules, latest[1].questions) == (rules, questions)
+    ):
         return latest[1]
-    summaries = {start: day for start, day in history.items() if not isinstance(day, Tally)}
-    closed = ClosedDays(summaries, rules)
-    _latest = (history, closed)
+    summaries, *answered = map(_summaries, histories)
+    names = [each.name for each in questions]
+    closed = ClosedDays(summaries, rules, questions, dict(zip(names, answered, strict=True)))
+    _latest = (histories, closed)
     return closed
 
 
-def summarize_closed_days(cache: TallyCache) -> Mapping[int, Any]:
-    """Replace the tally of each day that has closed by its summary, and return the history."""
+def summarize_closed_days(cache: TallyCache) -> Histories:
+    """Replace the tally of each day that has closed by its summary, and return the histories."""
+    sections = [cache.section(each.section) for each in conf.questions]
+    return [
+        _summarize_each(cache, summarize),
+        *(_summarize_each(each, lambda tally, _: answers.count_values(tally)) for each in sections),
+    ]
+
+
+def _summarize_each(cache: TallyCache, make: Callable[[Tally, int], Any]) -> Mapping[int, Any]:
     history = cache.history()
     tallies = {start: day for start, day in history.items() if isinstance(day, Tally)}
     for start, tally in tallies.items():
-        cache.summarize(start, summarize(tally, start))
+        cache.summarize(start, make(tally, start))
     return cache.history() if tallies else history
+
+
+def _summaries(history: Mapping[int, Any]) -> dict[int, Any]:
+    return {start: day for start, day in history.items() if not isinstance(day, Tally)}
 
 
 def summarize(tally: Tally, start: int) -> Summary:
@@ -116,7 +146,7 @@ def days(closed: ClosedDays) -> list[Any]:
     return once(
         closed,
         "days",
-        lambda: [_day(start, each, closed.rules) for start, each in closed.summaries.items()],
+        lambda: [_day(start, closed) for start in closed.summaries],
     )
 
 
@@ -134,13 +164,18 @@ def history(closed: ClosedDays, since: float) -> History:
     return History(iso(since), conf.history_days, days(closed))
 
 
-def _day(start: int, summary: Summary, rules: Rules) -> Any:
-    listed = {raw.breakdown: _list(raw, summary, rules) for raw in RAW}
+def _day(start: int, closed: ClosedDays) -> Any:
+    summary = closed.summaries[start]
+    listed = {raw.breakdown: _list(raw, summary, closed.rules) for raw in RAW}
+    counts = {name: days[start] for name, days in closed.answers.items() if start in days}
+    answered = answers.members(closed.questions, counts, closed.rules.min_group)
+    others = {"answers": answered.pop("others")} if answered else {}
     return Day(
         date=iso_date(start // DAY),
         **{name: summary[name] for name in TOTALS},
         **listed,
-        others=Others(**count_others(summary["instances"], listed)),
+        others=Others(**count_others(summary["instances"], listed), **others),
+        **answered,
     )
 
 

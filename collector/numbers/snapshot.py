@@ -2,16 +2,18 @@
 
 import threading
 import time
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 from collector.cache import Tally, TallyCache, records
 from collector.conf import DAY, conf
 from collector.numbers import folding, grouping
+from collector.numbers.answers import Counts, count_values
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
 from collector.numbers.history import ClosedDays, closed_days
 from collector.numbers.moments import whole_day_between
+from collector.questions import Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,8 @@ class Snapshot:
     since: float  # when counting began, POSIX seconds
     now: float  # POSIX seconds
     rules: Rules
+    questions: Table = ()
+    answers: Mapping[str, Counts] = field(default_factory=dict)  # by question
 
     @property
     def warming_up(self) -> bool:
@@ -60,7 +64,12 @@ def current() -> Snapshot:
 
 def of_cache(cache: TallyCache, now: float, rules: Rules) -> Snapshot:
     """Return a new snapshot of a cache."""
-    return Snapshot(cache.tally(), closed_days(cache, rules), cache.since, now, rules)
+    questions = conf.questions
+    tally, *sections = cache.tallies([each.section for each in questions])
+    pairs = zip(questions, sections, strict=True)
+    answers = {question.name: count_values(each) for question, each in pairs}
+    history = closed_days(cache, rules)
+    return Snapshot(tally, history, cache.since, now, rules, questions, answers)
 
 
 def drop_stale() -> None:
@@ -86,4 +95,6 @@ def rules_in_force() -> Rules:
 
 def _state(cache: TallyCache, now: float, rules: Rules) -> Hashable:
     """Return what a snapshot depends on."""
-    return id(cache), cache.changes(), now // DAY, rules.min_group, str(rules.hide)
+    questions = conf.questions
+    changes = cache.changes([each.section for each in questions])
+    return id(cache), changes, now // DAY, rules.min_group, str(rules.hide), questions

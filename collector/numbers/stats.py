@@ -5,7 +5,10 @@ from typing import Any
 
 from collector.cache import Tally
 from collector.conf import DAY, conf
+from collector.numbers import answers
 from collector.numbers.breakdowns import (
+    ANSWERED,
+    ANSWERS,
     Count,
     Folded,
     Others,
@@ -42,26 +45,34 @@ Numbers = struct(
             "last_reported",
             described(dict[Date, Count], "Instances by the day of their latest report."),
         ),
+        ANSWERS,
+        ANSWERED,
     ],
 )
 
 
 def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Any:
-    """Return the statistics of the instances that the filters match, as `Numbers`."""
+    """Return the statistics of the instances that the filters match, as `Numbers`.
+
+    No filter applies to the answers: they are those of all instances.
+    """
     tally = snapshot.select(filters)
     rules = snapshot.rules
     groups = group(tally.values, rules) if filters else groups_of(tally.values, rules)
     listed = raw_breakdowns(tally, groups, rules.min_group)
+    answered = answers.members(snapshot.questions, snapshot.answers, rules.min_group)
+    others = {"answers": answered.pop("others")} if answered else {}
     return Numbers(
         instances=tally.size,
         **listed,
-        others=Others(**count_others(tally.size, listed)),
+        others=Others(**count_others(tally.size, listed), **others),
         established=count_established(tally),
         folded=folded_breakdowns(tally, groups, rules.min_group),
         since=iso(snapshot.since),
         warming_up=snapshot.warming_up,
         window_days=conf.retention_days,
         last_reported=last_reported(tally, snapshot.now, conf.retention_days),
+        **answered,
     )
 
 

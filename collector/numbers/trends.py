@@ -34,6 +34,8 @@ def today_so_far(numbers: Any) -> Any:
         reported=reported,
         **{raw.breakdown: getattr(numbers, raw.breakdown) for raw in RAW},
         others=numbers.others,
+        answers=numbers.answers,
+        answered=numbers.answered,
     )
 
 

@@ -13,9 +13,10 @@ from django.template.loader import render_to_string
 from msgspec import Meta, Struct
 
 from collector.cache import Unavailable
-from collector.numbers import filters
+from collector.conf import conf
+from collector.numbers import answers, filters
 from collector.numbers.memo import once
-from collector.numbers.snapshot import current
+from collector.numbers.snapshot import Snapshot, current
 from collector.reports.parsing import Refusal
 from collector.views.endpoint import Endpoint, conditional, etag_of
 
@@ -67,18 +68,32 @@ class BadgeDescription(Struct, frozen=True):
 
 
 def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
-    """Return the badge for a query: `label`, `color`, and the filters of the statistics."""
-    label = _NOT_PRINTABLE.sub("", _last(query, "label", LABEL))[:LABEL_LIMIT] or LABEL
+    """Return the badge for a query.
+
+    It has `label` and `color`, and the filters of the statistics, or `question` and `is`.
+    """
+    question = _last(query, "question", "") if conf.questions else ""
+    label = _NOT_PRINTABLE.sub("", _last(query, "label", question or LABEL))[:LABEL_LIMIT] or LABEL
     color = _last(query, "color", COLOR).removeprefix("#")
     if color not in COLORS and not _HEX.match(color):
         color = COLOR
     try:
         snapshot = current()
-        chosen = filters.parse(query)
-        instances = once(snapshot, ("instances", chosen), lambda: snapshot.count(chosen))
+        instances = _count(snapshot, query, question)
     except (Unavailable, Refusal):
+        instances = None
+    if instances is None:
         return Badge(label, UNKNOWN, color)
     return Badge(label, str(instances), color, snapshot.warming_up)
+
+
+def _count(snapshot: Snapshot, query: Mapping[str, Sequence[str]], question: str) -> int | None:
+    """Return the number that a badge shows, or None if it is not known. Raises Refusal."""
+    if question:
+        counted = (snapshot.questions, snapshot.answers, snapshot.rules.min_group)
+        return answers.count(*counted, question, _last(query, "is", ""))
+    chosen = filters.parse(query)
+    return once(snapshot, ("instances", chosen), lambda: snapshot.count(chosen))
 
 
 def static_url(badge: Badge) -> str:

@@ -18,6 +18,7 @@ from collector.numbers.memo import once
 from collector.numbers.moments import iso
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import statistics
+from collector.questions import Question
 from collector.views import charts
 from collector.views.exports import SnapshotView
 from collector.views.layout import render_page
@@ -123,6 +124,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "repositories": share_table(REPOSITORY, numbers.folded, chosen, numbers),
         "families": share_table(FAMILY, numbers.folded, chosen, numbers),
         "architectures": share_table(ARCHITECTURE, numbers, chosen, numbers),
+        "answers": list(answer_tables(snapshot, everything)),
         "conf": conf,
         **growth(snapshot, days),
         **adoption(snapshot, days, everything.folded.releases),
@@ -181,6 +183,25 @@ def shares(
             at_least.get(name),
             numbers.folded.on_releases,
         )
+
+
+@dataclass(frozen=True)
+class AnswerTable:
+    """The shares of the answers to a question, of the instances that answered."""
+
+    question: Question
+    answered: int
+    shares: Sequence[Share]
+    others: int  # instances whose answer is not listed
+
+
+def answer_tables(snapshot: Snapshot, numbers: Any) -> Iterator[AnswerTable]:
+    """Return the table of each question, in the order of the table of questions."""
+    for question in snapshot.questions:
+        name = question.name
+        answered = numbers.answered[name]
+        shares = [Share(value, n, answered) for value, n in numbers.answers[name].items()]
+        yield AnswerTable(question, answered, shares, numbers.others.answers[name])
 
 
 def latest_release(folded: Any) -> Share | None:

@@ -3,8 +3,10 @@
 from typing import Any, TypedDict
 
 from django.http import HttpRequest, HttpResponse
+from msgspec import UNSET, UnsetType
 
 from collector.cache import TooManyValues, records
+from collector.conf import conf
 from collector.numbers.breakdowns import described, struct
 from collector.numbers.history import Moment
 from collector.numbers.moments import iso
@@ -28,6 +30,11 @@ Receipt = struct(
             ),
         ),
         ("forgotten_at", described(Moment | None, "When the report is forgotten.")),
+        (
+            "answers",
+            described(dict[str, str], "What the server stored of the answers.") | UnsetType,
+            UNSET,
+        ),
     ],
 )
 
@@ -42,21 +49,25 @@ class Ingest(Endpoint):
         return response
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        report = parse(read_json(request))
+        questions = conf.questions
+        report = parse(read_json(request), questions)
         stored: dict[str, str | None] | None = report.version
+        answers = {each.section: report.answers.get(each.name) for each in questions}
         try:
-            expiry = records().put(report.id, stored)
+            expiry = records().put_all(report.id, stored, answers)
         except TooManyValues:
             stored = None
-            expiry = records().put(report.id, stored)
-        return answer(Receipt(stored, expiry and iso(expiry)), 201)
+            expiry = records().put_all(report.id, stored, answers)
+        kept = report.answers if questions else UNSET
+        return answer(Receipt(stored, expiry and iso(expiry), kept), 201)
 
 
 class Forget(Endpoint):
     """Erases the report of the instance with this id; the answer is the same if there is none."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        records().delete(parse_forget(read_json(request)))
+        sections = [each.section for each in conf.questions]
+        records().delete_all(parse_forget(read_json(request)), sections)
         response = HttpResponse(status=204)
         del response["Content-Type"]  # there is no content
         return response

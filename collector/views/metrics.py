@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -88,12 +89,30 @@ class _SnapshotCollector(Collector):
             for name, count in getattr(numbers.folded, fold.breakdown).items():
                 family.add_metric([name], count)
             yield family
+        if numbers.answers:
+            yield from _answers(numbers)
         yield _gauge("since_timestamp_seconds", "When counting began.", self.snapshot.since)
         yield _gauge("warming_up", "1 until a whole day was counted.", numbers.warming_up)
         yield _gauge("instances_limit", "The most instances that are counted.", conf.max_instances)
         versions = sum(value is not None for value in self.snapshot.tally.values.values())
         yield _gauge("versions", "Distinct versions.", versions)
         yield _gauge("versions_limit", "The most distinct versions that are kept.", conf.max_values)
+
+
+def _answers(numbers: Any) -> Iterator[Metric]:
+    given = GaugeMetricFamily(
+        "headcount_answer_instances",
+        "Instances by question and answer, without those that are not listed.",
+        labels=["question", "answer"],
+    )
+    answered = GaugeMetricFamily(
+        "headcount_answered_instances", "Instances that answered.", labels=["question"]
+    )
+    for question, values in numbers.answers.items():
+        answered.add_metric([question], numbers.answered[question])
+        for value, count in values.items():
+            given.add_metric([question, value], count)
+    yield from (given, answered)
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:

@@ -38,6 +38,33 @@ def inverted_digest(key):
     return [255 - byte for byte in records()._contents.digest(name)]
 
 
+def inverted_digests(key):
+    """Return `inverted_digest` for the cache and for each of its sections."""
+    name, contents = records().make_key(key), records()._contents
+    caches = (contents, *contents.sections.values())
+    return [[255 - byte for byte in each.digest(name)] for each in caches]
+
+
+def share_a_container(inverted):
+    """Return how many containers hold two of the digests that `inverted_digests` returned."""
+    digests = {bytes(255 - byte for byte in each) for each in json.loads(inverted)}
+    containers = [
+        thing for thing in gc.get_objects() if isinstance(thing, (dict, list, set, tuple))
+    ]
+    return sum(
+        len(digests & {each for each in [*thing] if isinstance(each, bytes)}) > 1
+        for thing in containers
+        if thing is not digests
+    )
+
+
+def number_of_groups(_=None):
+    """Return how many different objects the digests of the cache and its sections point at."""
+    contents = records()._contents
+    caches = (contents, *contents.sections.values())
+    return len({id(group) for each in caches for group in each.keys.values()})
+
+
 def count_text(text):
     """Return the number of live strings and buffers that contain a text."""
     return count_live(lambda data: text.encode() in data)
@@ -76,7 +103,16 @@ def contents(thing):
 
 INSTRUMENTS = {
     tool.__name__: tool
-    for tool in (forward, number_of_keys, inverted_digest, count_text, count_digest)
+    for tool in (
+        forward,
+        number_of_keys,
+        number_of_groups,
+        inverted_digest,
+        inverted_digests,
+        share_a_container,
+        count_text,
+        count_digest,
+    )
 }
 
 

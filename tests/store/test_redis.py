@@ -36,11 +36,18 @@ class TestRedisCache(TallyContract):
         redis_server.client.config_set("save", "")
         redis_server.client.config_set("maxmemory", 0)
         redis_server.client.replicaof("NO", "ONE")
+        self.client = redis_server.client
         return redis_server.client
 
     def keeping(self, days, history=90):
         """A cache as the app has it, with this retention and length of the history."""
         return self.make(TIMEOUT=days * DAY, OPTIONS={"GRANULARITY": DAY, "HISTORY": history})
+
+    def stored_order(self, section, keys):
+        """The keys in the order in which the store has their digests."""
+        names = {section._digest(key, None): key for key in keys}
+        (records,) = self.client.keys(section.prefix + "records:*")
+        return [names[digest] for digest in self.client.hkeys(records)]
 
     # What the server holds
 
@@ -285,6 +292,57 @@ class TestRedisCache(TallyContract):
         calls = [each["cmdstat_evalsha"]["calls"] for each in (before, after)]
         assert calls[1] - calls[0] == 10
         assert after["total_connections_received"] == before["total_connections_received"]
+
+    def test_a_report_with_answers_is_one_round_trip_and_one_script(self, cache, raw):
+        cache.put_all("a", "red", {"one": 1, "two": 2})
+        before = raw.info("commandstats")
+        cache.put_all("a", "blue", {"one": 2, "two": None})
+        after = raw.info("commandstats")
+        calls = {
+            name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after
+        }
+        assert calls["cmdstat_evalsha"] == 1
+        assert not {"cmdstat_eval", "cmdstat_script|load"} & {n for n, c in calls.items() if c}
+
+    # Processes with different tables of questions
+
+    def test_a_section_that_another_process_knows_loses_the_key(self, cache):
+        other = self.make()
+        cache.put_all("a", "red", {"old": 1})
+        other.put_all("a", "red", {"new": 2})
+        assert (cache.section("old").get("a"), cache.section("new").get("a")) == (None, 2)
+        cache.put_all("a", "red", {"old": 1})
+        assert (cache.section("old").get("a"), cache.section("new").get("a")) == (1, None)
+
+    def test_a_key_is_deleted_in_sections_that_only_another_process_knows(self, cache):
+        cache.put_all("a", "red", {"old": 1})
+        cache.put_all("b", "red", {"old": 1})
+        assert self.make().delete_all("a", ["new"]) is True
+        assert cache.section("old").get_many("ab") == {"b": 1}
+        self.make().clear()
+        assert cache.section("old").get_many("ab") == {}
+
+    def test_no_record_of_the_store_has_two_answers_or_an_answer_and_a_value(self, cache, raw):
+        keys = [f"key{n}" for n in range(50)]
+        for key in keys:
+            cache.put_all(key, "red", {"one": key, "two": f"2{key}"})
+        records = [raw.hgetall(name) for name in raw.scan_iter("*:records:*")]
+        digests = [digest for each in records for digest in each]
+        assert len(records) == 3
+        assert len(set(digests)) == len(digests) == 150
+        assert all(code.isdigit() for each in records for code in each.values())
+        for name in raw.scan_iter():
+            dumped = raw.dump(name)
+            assert not (b"key7" in dumped and b"2key8" in dumped)
+            assert not (b"red" in dumped and b"key7" in dumped)
+
+    def test_every_key_of_a_section_has_an_expiry(self, clock, raw):
+        daily = self.keeping(7)
+        daily.put_all("a", "red", {"one": 1})
+        clock.shift(DAY)
+        daily.put_all("a", "red", {"one": 1})
+        daily.section("one").history()
+        assert all(raw.pttl(name) > 0 for name in raw.scan_iter())
 
     def test_calls_at_the_same_time_share_a_round_trip(self, cache, monkeypatch):
         client, pipelines = cache._client(), []

@@ -14,8 +14,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from collector.conf import conf
+from simulation.answers import made_up
 from simulation.arguments import add_fleet_arguments, fleet_from
-from simulation.fleet import Fleet
+from simulation.fleet import Fleet, Version
 
 TIMEOUT = 30  # seconds for one request
 SHA = "0000000"
@@ -108,8 +110,7 @@ class Command(BaseCommand):
         with closing(sender), bar:
             for day in range(fleet.days):
                 reports = (
-                    {"id": name, "version": {**version, "sha": SHA}}
-                    for name, version in (*fleet.reports(day), *fleet.ci(day))
+                    body(name, version) for name, version in (*fleet.reports(day), *fleet.ci(day))
                 )
                 for status in sender.send("/", reports):
                     bar.update()
@@ -119,6 +120,14 @@ class Command(BaseCommand):
                     pass  # `send` is a generator: it sends while someone iterates over it
         answers = ", ".join(f"{status}: {n:,}" for status, n in sorted(sender.statuses.items()))
         self.stdout.write(f"answers {answers}")
+
+
+def body(name: str, version: Version) -> dict[str, Any]:
+    """Return a report; it has answers if there are questions."""
+    report: dict[str, Any] = {"id": name, "version": {**version, "sha": SHA}}
+    if conf.questions:
+        report["answers"] = made_up(conf.questions, name)
+    return report
 
 
 def number_of_reports(fleet: Fleet) -> int:

@@ -482,6 +482,97 @@ class TallyContract(PlainCacheContract):
         clock.shift(DAY)
         assert cache.history() == {}
 
+    # Sections
+
+    def test_a_key_is_set_and_deleted_in_sections_in_one_step(self, cache):
+        expiry = cache.put_all("a", "red", {"one": 1, "two": 2})
+        assert expiry == cache.put("b", "red")
+        one, two = cache.section("one"), cache.section("two")
+        assert [each.get("a") for each in (cache, one, two)] == ["red", 1, 2]
+        assert one.get("b") is None
+        cache.put_all("a", "blue", {"one": None, "two": 3})
+        assert [each.get("a") for each in (cache, one, two)] == ["blue", None, 3]
+
+    def test_a_section_that_is_not_named_loses_the_key(self, cache):
+        cache.put_all("a", "red", {"one": 1, "two": 2})
+        cache.put_all("a", "red", {"two": 2})
+        assert cache.section("one").get("a") is None
+        cache.put_all("a", "red", {})
+        assert cache.section("two").get("a") is None
+
+    def test_a_key_is_deleted_in_all_sections_named_or_not(self, cache):
+        cache.put_all("a", "red", {"one": 1, "two": 2})
+        assert cache.delete_all("a", ["one"]) is True
+        assert [tally.size for tally in cache.tallies(["one", "two"])] == [0, 0, 0]
+        assert cache.delete_all("a", ["one"]) is False
+
+    def test_tallies_are_counted_apart(self, cache):
+        cache.put_all("a", "red", {"one": 1, "two": 2})
+        cache.put_all("b", "red", {"one": 1})
+        values = [
+            {tally.values[name]: count for name, count in tally.counts.items()}
+            for tally in cache.tallies(["one", "two", "three"])
+        ]
+        assert values == [{"red": 2}, {1: 2}, {2: 1}, {}]
+        assert cache.tally().size == 2
+
+    def test_an_answer_alone_is_a_change(self, cache):
+        cache.put_all("a", "red", {"one": 1})
+        before = cache.changes(["one"])
+        cache.put_all("a", "red", {"one": 2})
+        assert cache.changes(["one"]) != before
+
+    def test_a_refused_key_is_set_nowhere(self):
+        small = self.limited(MAX_ENTRIES=1, MAX_VALUES=0)
+        small.put_all("a", None, {"one": 1})
+        with pytest.raises(CacheFull):
+            small.put_all("b", None, {"one": 2})
+        with pytest.raises(TooManyValues):
+            small.put_all("a", "blue", {"one": 2})
+        assert small.section("one").get_many(["a", "b"]) == {"a": 1}
+
+    def test_the_limits_do_not_apply_to_sections(self):
+        small = self.limited(MAX_VALUES=1)
+        for key, value in (("a", 1), ("b", 2), ("c", 3)):
+            small.put_all(key, "red", {"one": value})
+        assert small.section("one").tally().size == 3
+
+    def test_sections_expire_with_the_key(self, clock):
+        daily = self.make(TIMEOUT=7 * DAY, OPTIONS={"GRANULARITY": DAY, "HISTORY": 90})
+        daily.put_all("a", "red", {"one": 1})
+        clock.move_to(MIDNIGHT + 7 * DAY - 1)
+        assert daily.section("one").get("a") == 1
+        clock.move_to(MIDNIGHT + 7 * DAY)
+        assert [tally.size for tally in daily.tallies(["one"])] == [0, 0]
+
+    def test_a_section_has_a_history_of_its_own(self, clock):
+        daily = self.daily()
+        daily.put_all("a", "red", {"one": 1})
+        clock.shift(DAY)
+        section = daily.section("one")
+        assert rows_of(section.history()[TODAY]) == [(1, MIDNIGHT, False, 1)]
+        section.summarize(TODAY, "a summary")
+        assert section.history() == {TODAY: "a summary"}
+        assert isinstance(daily.history()[TODAY], Tally)
+
+    def test_clear_clears_the_sections(self, cache):
+        cache.put_all("a", "red", {"one": 1})
+        cache.clear()
+        assert cache.section("one").tally().size == 0
+        cache.put_all("a", "red", {"one": 1})
+        assert cache.section("one").tally().size == 1
+
+    @pytest.mark.parametrize("size", [20, 60, 300])
+    def test_the_order_of_a_section_does_not_match_keys(self, cache, size):
+        keys = [f"key{n}" for n in range(size)]
+        for key in keys:
+            cache.put_all(key, "red", {"one": 1, "two": 2})
+        orders = [self.stored_order(cache.section(name), keys) for name in ("one", "two")]
+        assert [sorted(order) for order in orders] == [sorted(keys)] * 2
+        for first, second in ((keys, orders[0]), orders):
+            matched = sum(a == b for a, b in zip(first, second, strict=True))
+            assert matched < size / 3
+
     # A clock that goes back
 
     def test_a_key_set_under_a_later_clock_expires_as_if_it_were_set_now(self, clock):

@@ -19,6 +19,9 @@ LOCKED_CALLS = CALLS | {
     "history": lambda cache, key: cache.history(),
     "summarize": lambda cache, key: cache.summarize(0, "summary"),
     "free_expired": lambda cache, key: cache.free_expired(),
+    "put_all": lambda cache, key: cache.put_all(key, 1, {}),
+    "delete_all": lambda cache, key: cache.delete_all(key, []),
+    "tallies": lambda cache, key: cache.tallies([]),
 }
 
 
@@ -140,6 +143,12 @@ class TestMemoryCache(TallyContract):
         clock.shift(-10)
         assert cache.since == NOW - 10
 
+    def stored_order(self, section, keys):
+        """The keys in the order in which the memory has their digests."""
+        contents = section._contents
+        names = {contents.digest(section.make_key(key)): key for key in keys}
+        return [names[digest] for digest in contents.keys]
+
     # The lock
 
     @pytest.mark.parametrize("call", LOCKED_CALLS.values(), ids=LOCKED_CALLS)
@@ -154,11 +163,12 @@ class TestMemoryCache(TallyContract):
         monkeypatch.setattr(Witness, "locked", [], raising=False)
         daily.set("set", Witness())
         daily.add("add", Witness())
+        daily.put_all("all", Witness(), {"one": Witness()})
         assert daily.get("add") == "value"
         daily.tally()
         clock.shift(DAY)
         daily.history()
-        assert Witness.locked == [False] * 4
+        assert Witness.locked == [False] * 6
 
 
 @given(steps=STEPS, options=OPTIONS)

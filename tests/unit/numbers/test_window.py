@@ -1,20 +1,13 @@
 """When a report counts: from the day it came to the end of the seventh day after, in UTC."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-import time_machine
 from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from collector.cache import records
-from collector.numbers import snapshot
-from collector.numbers.stats import statistics
-
-RETENTION = 7
+from tests.unit.numbers.window import Window
 
 
 def at(text):
@@ -130,68 +123,6 @@ def test_stats_warm_up_until_a_whole_day_was_counted(clock, stats, since, still_
     assert stats()["warming_up"] is True
     clock.move_to(at(warm))
     assert stats()["warming_up"] is False
-
-
-@dataclass
-class LatestReport:
-    app: str
-    day: int
-    established: bool
-
-
-class Window(RuleBasedStateMachine):
-    """Compares random reports, upgrades, erasures and silence with a model of the window."""
-
-    ids = st.integers(0, 5).map(lambda n: str(UUID(int=n)))
-    apps = st.sampled_from(["1", "2", "3"])
-
-    def __init__(self):
-        super().__init__()
-        self.travel = time_machine.travel(datetime(2026, 2, 25, 22, tzinfo=UTC), tick=False)
-        self.clock = self.travel.start()
-        records().clear()
-        self.live = {}
-
-    def teardown(self):
-        self.travel.stop()
-
-    @property
-    def today(self):
-        return datetime.now(UTC).toordinal()
-
-    @rule(id=ids, app=apps)
-    def report(self, id, app):
-        records().put(id, {"app": app, "image": None, "arch": None})
-        old = self.live.get(id)
-        established = old is not None and (old.established or old.day < self.today)
-        self.live[id] = LatestReport(app, self.today, established)
-
-    @rule(id=ids)
-    def forget(self, id):
-        assert records().delete(id) == (id in self.live)
-        self.live.pop(id, None)
-
-    @rule(hours=st.sampled_from([1, 2, 24, 48, 24 * 7, 24 * 8]))
-    def stay_silent(self, hours):
-        self.clock.shift(timedelta(hours=hours))
-        live = self.live.items()
-        self.live = {id: report for id, report in live if self.today <= report.day + RETENTION}
-
-    @rule()
-    def free(self):
-        records().free_expired()
-
-    @invariant()
-    def the_statistics_agree_with_the_model(self):
-        numbers = statistics(snapshot.current())
-        reports = self.live.values()
-        apps = [report.app for report in reports]
-        assert numbers.instances == len(self.live)
-        assert numbers.versions == {app: apps.count(app) for app in set(apps)}
-        assert numbers.established == sum(report.established for report in reports)
-        days = [report.day for report in reports]
-        window = range(self.today - RETENTION, self.today + 1)
-        assert [*numbers.last_reported.values()] == [days.count(day) for day in window]
 
 
 TestWindow = Window.TestCase

@@ -1,0 +1,133 @@
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from collector.conf import conf
+from collector.questions import InvalidTable, table
+
+FLAG = {"why": "to know", "kind": "flag"}
+CHOICE = {"why": "to know", "kind": "choice", "options": ["sqlite", "postgresql"]}
+NUMBER = {"why": "to know", "kind": "number", "bounds": [1, 5, 20]}
+
+
+@pytest.mark.parametrize(
+    ("entry", "values", "kept"),
+    [
+        (FLAG, ("true", "false"), {True: "true", False: "false"}),
+        (
+            CHOICE,
+            ("sqlite", "postgresql", "other"),
+            {"sqlite": "sqlite", "SQLite": "other", "other": "other", "": "other"},
+        ),
+        (
+            NUMBER,
+            ("0", "1-4", "5-19", "20+"),
+            {0: "0", 1: "1-4", 4: "1-4", 5: "5-19", 19: "5-19", 20: "20+", 10**30: "20+"},
+        ),
+        (NUMBER | {"bounds": [2]}, ("0-1", "2+"), {0: "0-1", 1: "0-1", 2: "2+"}),
+        (NUMBER | {"bounds": [2, 3]}, ("0-1", "2", "3+"), {2: "2", 3: "3+"}),
+    ],
+)
+def test_what_is_kept_is_one_of_the_values_of_the_table(entry, values, kept):
+    (question,) = table({"it": entry})
+    assert question.values == values
+    assert {answer: question.kept(answer) for answer in kept} == kept
+
+
+@pytest.mark.parametrize("path", sorted(Path("docs/questions").glob("*.toml")), ids=str)
+def test_the_example_tables_are_valid(path):
+    questions = table(path)
+    assert len(questions) >= 4
+    assert {each.kind for each in questions} == {"choice", "flag", "number"}
+    assert table(path) is questions  # the file is not read again
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "allowed"),
+    [
+        ({"kind": "flag"}, "why is missing", "a text of 1 to 300 characters"),
+        (FLAG | {"why": ""}, "why is ''", "a text of 1 to 300 characters"),
+        (FLAG | {"why": "two\nlines"}, r"why is 'two\nlines'", "a text"),
+        ({"why": "to know"}, "kind is missing", '"choice", "flag" or "number"'),
+        (FLAG | {"kind": "flagg"}, "kind is 'flagg'", '"choice", "flag" or "number"'),
+        (FLAG | {"kind": ["flag"]}, "kind is ['flag']", '"choice", "flag" or "number"'),
+        (FLAG | {"options": ["a"]}, "options is not a key of a flag", "why, kind"),
+        (CHOICE | {"options": "sqlite"}, "options is 'sqlite'", "1 to 32 different texts"),
+        (CHOICE | {"options": []}, "options is []", "1 to 32 different texts"),
+        (CHOICE | {"options": ["a", "a"]}, "options is ['a', 'a']", "different"),
+        (CHOICE | {"options": ["a", "other"]}, "options is ['a', 'other']", 'without "other"'),
+        (CHOICE | {"options": ["ä"]}, "options is ['ä']", "printable ASCII"),
+        (CHOICE | {"options": [1]}, "options is [1]", "texts"),
+        (CHOICE | {"options": [str(n) for n in range(33)]}, "options is ['0'", "1 to 32"),
+        (NUMBER | {"bounds": [5, 1]}, "bounds is [5, 1]", "larger than the one before"),
+        (NUMBER | {"bounds": [0, 1]}, "bounds is [0, 1]", "1 or more"),
+        (NUMBER | {"bounds": [1.5]}, "bounds is [1.5]", "whole numbers"),
+        (NUMBER | {"bounds": [True]}, "bounds is [True]", "whole numbers"),
+        (NUMBER | {"bounds": list(range(1, 17))}, "bounds is [1", "1 to 15"),
+        (NUMBER | {"name": "x"}, "name is not a key of a number", "why, kind, bounds"),
+        ("flag", "must be a table", "[it]"),
+    ],
+)
+def test_an_invalid_question_is_named_with_the_key_and_what_is_allowed(entry, key, allowed):
+    with pytest.raises(InvalidTable) as caught:
+        table({"first": FLAG, "it": entry})
+    message = str(caught.value)
+    assert "The question 'it'" in message
+    assert key in message
+    assert allowed in message
+
+
+@pytest.mark.parametrize("name", ["", "Users", "1st", "a-b", "a" * 33, "ä"])
+def test_an_invalid_name_of_a_question_is_refused(name):
+    with pytest.raises(InvalidTable, match=re.escape(f"{name!r} has an invalid name")):
+        table({name: FLAG})
+
+
+def test_sixteen_questions_are_the_most():
+    assert len(table({f"q{n}": FLAG for n in range(16)})) == 16
+    with pytest.raises(InvalidTable, match="17 questions are too many; ask at most 16"):
+        table({f"q{n}": FLAG for n in range(17)})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "No such file"),
+        (b"[sso", "is not a TOML file"),
+        (b"\xff", "is not a TOML file"),
+        (b"[sso]\nwhy = 'x'\nkind = 'flag'\n[sso]\n", "is not a TOML file"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path, settings, content, problem):
+    path = tmp_path / "questions.toml"
+    if content is not None:
+        path.write_bytes(content)
+    settings.HEADCOUNT_QUESTIONS = str(path)
+    with pytest.raises(SystemCheckError, match=problem) as caught:
+        call_command("check")
+    assert "collector.E021" in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_table_that_changes_in_a_project_is_read_again(settings):
+    settings.HEADCOUNT_QUESTIONS = {"sso": FLAG}
+    assert [each.name for each in conf.questions] == ["sso"]
+    settings.HEADCOUNT_QUESTIONS = {"users": NUMBER}
+    assert [each.name for each in conf.questions] == ["users"]
+
+
+def test_other_values_have_another_section_and_another_reason_has_not():
+    def section(**changes):
+        return table({"it": NUMBER | changes})[0].section
+
+    assert section(why="something else") == section()
+    assert section(bounds=[1, 6, 20]) != section()
+
+
+def test_the_memory_ceiling_has_room_for_the_answers(settings):
+    without = conf.memory_ceiling
+    settings.HEADCOUNT_QUESTIONS = {"sso": FLAG, "users": NUMBER}
+    assert conf.memory_ceiling == without + 2 * 150 * conf.max_instances
