@@ -35,6 +35,7 @@ GROWTH = 2_000_000  # bytes of memory that further requests may take, however ma
 LIVE = 500  # instances that bodies report for; more of them would need more memory
 LONGEST_BODY = 5000  # bytes; a little more than is accepted
 LONGEST_REQUEST = 200_000
+QUESTIONS = "docs/questions/photos.toml"
 LOUD = ("--log-level", "debug", "--access-logfile", "-")
 UUIDS = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ALLOWED = (501, "Unsupported transfer coding:", None)  # RFC 9112, 6.1
@@ -61,6 +62,8 @@ class Fuzz:
     def run(self, count: int) -> None:
         """Send inputs: more than the seeds."""
         self.before = stats(self.port)
+        for question, values in self.before.get("answers", {}).items():
+            self.before["answers"][question] = Counter(values)
         warm = max(count // 10, len(self.corpus.unsent))
         for number in range(count):
             if number == warm:
@@ -99,6 +102,7 @@ class Bodies(Fuzz):
         corpus = Corpus(seeds.BODIES, seeds.BODY_TOKENS, LONGEST_BODY, source, json_share=0.5)
         super().__init__(port, worker, corpus)
         self.live: dict[str, dict[str, str | None]] = {}
+        self.answers: dict[str, dict[str, str]] = {}
         self.ids: list[bytes] = []
 
     def step(self) -> None:
@@ -108,9 +112,12 @@ class Bodies(Fuzz):
         self.note(body, answers)
         for status, answer in answers:
             if status == 201:
-                self.live[id_in(body)] = json.loads(answer)["stored"]
+                receipt = json.loads(answer)
+                self.live[id_in(body)] = receipt["stored"]
+                self.answers[id_in(body)] = receipt.get("answers", {})
             elif status == 204:
                 self.live.pop(id_in(body), None)
+                self.answers.pop(id_in(body), None)
 
     def some_id(self, _: re.Match[bytes]) -> bytes:
         """Return a new id, or one of LIVE that were used before, in either case."""
@@ -126,6 +133,9 @@ class Bodies(Fuzz):
             counts.update(self.before[breakdown])
             listed = answer[breakdown]  # the most frequent names
             wrong += compare(listed, {name: counts[name] for name in listed})
+        for question, values in answer.get("answers", {}).items():
+            given = (each[question] for each in self.answers.values() if question in each)
+            wrong += compare(Counter(values), self.before["answers"][question] + Counter(given))
         return wrong
 
 
@@ -209,7 +219,7 @@ def measure(quick: bool) -> Iterator[Goal]:
     """Fuzz both servers."""
     bodies, requests = (2000, 1000) if quick else (100_000, 10_000)
     list(assault("plain Django", plain(*LOUD), bodies, requests))
-    return assault("Headcount", headcount(*LOUD), bodies, requests)
+    return assault("Headcount", headcount(*LOUD, QUESTIONS=QUESTIONS), bodies, requests)
 
 
 def assault(

@@ -20,7 +20,13 @@ def _body(version: str, more: str = "") -> bytes:
 
 
 _SHORT = '{"app":"1","sha":""}'
+_ANSWERS = (
+    '{"database":"postgresql","users":12,"sso":true,"photos":5000}', '{"users":0,"photos":1}',
+    '{"database":"\\u0073qlite","sso":false}', '{"sso":null}', '{"users":1,"users":6}', "null",
+    "{}", '{"users":99999999999999999999999}', '{"unknown":[{}]}', '{"sso":1}', "[]",
+)  # fmt: skip
 BODIES = (
+    *(_body(_SHORT, f',"answers":{answers}') for answers in _ANSWERS),
     REPORT, b'{"id":"%s"}' % ID.encode(), b'{"id":"%s"}' % ID.upper().encode(), _body(_SHORT),
     *map(_body, (
         '{"app":"1","sha":"","image":null,"arch":null}',

@@ -33,12 +33,14 @@ MAX_QUESTIONS = 16
 MAX_OPTIONS = 32
 MAX_BOUNDS = 15
 OTHER = "other"  # stands for all answers that are none of the options
-NAME = "a lower-case letter, then at most 31 lower-case letters, digits and underscores"
+# With these lengths, the query of a badge fits into a request line, as conf.MAX_FILTERS explains.
+NAME = "a lower-case letter, then at most 23 lower-case letters, digits and underscores"
+TEXT = "1 to 24 letters, digits, spaces, dots, hyphens and underscores"
 ALLOWED = {
     "why": "a text of 1 to 300 characters that says what the answers are for",
     "kind": '"choice", "flag" or "number"',
-    "options": f"a list of 1 to {MAX_OPTIONS} different texts of 1 to 64 printable ASCII characters"
-    f', without "{OTHER}", which every choice has',
+    "options": f"a list of 1 to {MAX_OPTIONS} different texts of {TEXT}, without "
+    f'"{OTHER}", which every choice has',
     "bounds": f"a list of 1 to {MAX_BOUNDS} whole numbers, each larger than the one before, and 1 "
     "or more",
 }
@@ -148,7 +150,7 @@ def _questions(content: Mapping[str, Any]) -> Iterator[Question]:
     if len(content) > MAX_QUESTIONS:
         raise InvalidTable(f"{len(content)} questions are too many; ask at most {MAX_QUESTIONS}.")
     for name, entry in content.items():
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", name):
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,23}", name):
             raise InvalidTable(f"The question {name!r} has an invalid name; use {NAME}.")
         if not isinstance(entry, Mapping):
             raise InvalidTable(f"The question {name!r} must be a table: write [{name}] above it.")
@@ -188,14 +190,12 @@ def _is_list(value: Any, most: int) -> bool:
     return isinstance(value, (list, tuple)) and 1 <= len(value) <= most
 
 
-def _is_text(value: Any, most: int) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= most and value.isprintable()
-
-
 def _are_options(value: Any) -> bool:
     return (
         _is_list(value, MAX_OPTIONS)
-        and all(_is_text(each, 64) and each.isascii() for each in value)
+        and all(
+            isinstance(each, str) and re.fullmatch(r"[A-Za-z0-9 ._-]{1,24}", each) for each in value
+        )
         and len({*value, OTHER}) == len(value) + 1
     )
 
@@ -209,7 +209,7 @@ def _are_bounds(value: Any) -> bool:
 
 
 VALID: dict[str, Callable[[Any], bool]] = {
-    "why": lambda value: _is_text(value, 300),
+    "why": lambda value: isinstance(value, str) and 1 <= len(value) <= 300 and value.isprintable(),
     "kind": lambda value: isinstance(value, str) and value in KEYS,
     "options": _are_options,
     "bounds": _are_bounds,

@@ -20,6 +20,13 @@ def made_up(questions: Table, instance: str) -> dict[str, Any]:
     return answers
 
 
+def kept(questions: Table, instance: str) -> dict[str, str]:
+    """Return what is kept of the answers of an instance, by section of the cache."""
+    answers = made_up(questions, instance)
+    asked = (each for each in questions if each.name in answers)
+    return {each.section: each.kept(answers[each.name]) for each in asked}
+
+
 def _answer(question: Question, source: random.Random) -> Any:
     if question.kind == "flag":
         return source.random() < TRUE

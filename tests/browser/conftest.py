@@ -11,10 +11,16 @@ from playwright.sync_api import sync_playwright
 from tests.browser.visitor import Visitor
 from tests.servers import Server, needs
 
+QUESTIONS = "docs/questions/photos.toml"
 SERVERS = {
     "none": {},
     "one": {"INSTANCES": "1"},
-    "300": {"INSTANCES": "300", "DAYS": "30", "GAP": "5"},
+    "300": {
+        "INSTANCES": "300",
+        "DAYS": "30",
+        "GAP": "5",
+        "QUESTIONS": QUESTIONS,
+    },
     "20,000": {"INSTANCES": "20000", "DAYS": "3"},
     "one version": {"INSTANCES": "300", "DAYS": "9", "RELEASES": "1"},
     "400 versions": {"INSTANCES": "2000", "DAYS": "3", "RELEASES": "1400"},  # few of each

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 import time_machine
 
 from collector.cache import records
+from collector.conf import conf
+from simulation.answers import kept
 from simulation.fleet import Fleet
 from tracking_site.wsgi import application
 
@@ -40,7 +42,7 @@ def fill(instances=0, days=1, releases=14, gap=0, hostile=0):
                 records().clear()  # counting begins at this moment
             if day not in without_server:
                 for id, version in (*fleet.reports(day), *hostile_reports):
-                    records().put(id, version)
+                    records().put_all(id, version, kept(conf.questions, id))
 
 
 OPTIONS = ("instances", "days", "releases", "gap", "hostile")

@@ -22,6 +22,7 @@ PAGES = [
     ("one version", "/dashboard?app=nothing", 200),
     ("hostile", ALL_HOSTILE, 200),
     ("none", "/", 200),  # redirects to the docs
+    ("300", "/docs", 200),
     ("none", "/docs/clients", 200),
     ("none", "/docs/api", 200),
     ("none", "/nothing", 404),

@@ -9,7 +9,7 @@ from tests.servers import Server
 @pytest.fixture(scope="module")
 def loud():
     """A server that logs as much as it can."""
-    server = Server(*fuzz.LOUD).wait_until_ready()
+    server = Server(*fuzz.LOUD, QUESTIONS=fuzz.QUESTIONS).wait_until_ready()
     yield server
     server.stop()
 

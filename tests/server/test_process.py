@@ -77,6 +77,7 @@ def test_an_option_that_breaks_a_promise_aborts_startup(start, tmp_path, argumen
         ({"STATIC_ROOT": "/nonexistent"}, "Run `manage.py collectstatic`"),
         ({"RETENTION_DAYS": "soon"}, "RETENTION_DAYS is 'soon'"),
         ({"HIDE_APP": "("}, "HEADCOUNT_HIDE has an invalid regular expression for app"),
+        ({"QUESTIONS": "nowhere.toml"}, "nowhere.toml cannot be read: No such file or directory"),
         ({"DOCS_URL": "example.org"}, "HEADCOUNT_DOCS_URL is 'example.org'"),
     ],
 )
