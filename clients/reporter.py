@@ -6,6 +6,7 @@ An instance is one installation of an application. This file has no dependencies
 
     {"id": "<a random UUID>", "version": {"app": …, "sha": …, "image": …, "arch": …}}
 
+If the application passes answers to questions, the report also has them: `"answers": {…}`.
 The UUID is created when the administrator opts in, and deleted when they opt out. If anything
 fails, that day's report is lost. No exception is raised, nothing is retried, and no id is logged.
 """
@@ -62,17 +63,19 @@ class Reporter:
     `url` is the server's URL, unless the environment sets another one. `state` stores the id and
     the schedule: it is a StateFile, or any mutable mapping of text to text. If several processes
     share such a mapping, pass `lock`: a function that returns a context manager that only one of
-    them can hold at a time.
+    them can hold at a time. `answers` is a mapping of questions to answers, or a function that
+    returns one and is called for each report. An answer that is None is left out.
     """
 
     # With one parameter per line, the signature would push the methods off the first screen.
     def __init__(
-        self, url, state, version=None, *, sha=None, image=None, arch=None, lock=None,
-        environ=os.environ, clock=time.time, draw=random.random, new_id=uuid.uuid4,
+        self, url, state, version=None, *, sha=None, image=None, arch=None, answers=None,
+        lock=None, environ=os.environ, clock=time.time, draw=random.random, new_id=uuid.uuid4,
         sender=None, deadline=DEADLINE,
     ):  # fmt: skip
         self._url, self._state, self._environ = url, state, environ
         self._given = {"app": version, "sha": sha, "image": image, "arch": arch}
+        self._answers = answers
         self._lock = lock or getattr(state, "locked", lambda: _threads)
         self._clock, self._draw, self._new_id = clock, draw, new_id
         self._sender, self._deadline = sender or post, deadline
@@ -205,7 +208,19 @@ class Reporter:
             "image": given["image"] or without_tag(environ.get("DOCKER_TAG")),
             "arch": given["arch"] or architecture(),
         }
-        return json.dumps({"id": usage_id, "version": version}, default=str).encode()
+        report = {"id": usage_id, "version": version, **self._given_answers()}
+        return json.dumps(report, default=str).encode()
+
+    def _given_answers(self):
+        """Return the `answers` of a report; nothing if there are none, or if they cannot be had."""
+        try:
+            given = self._answers() if callable(self._answers) else self._answers or {}
+            answers = {name: answer for name, answer in given.items() if answer is not None}
+            json.dumps(answers)
+        except Exception as error:  # noqa: BLE001  the application may bring a function that raises anything
+            self._warn("The report has no answers: %s", error)
+            return {}
+        return {"answers": answers} if answers else {}
 
     def _post(self, path, body):
         """Return the status of the server's answer, or None if there is none."""
@@ -400,18 +415,29 @@ def main(arguments=None, environ=os.environ, **options):
     )
     parser.add_argument("--version", help="version of the application (default: APP_VERSION)")
     parser.add_argument(
+        "--answers", type=_json_object, help="answers to questions, as JSON: '{\"sso\": true}'"
+    )
+    parser.add_argument(
         "--no-forget", action="store_true", help="opt out without asking the server to forget"
     )
     args = parser.parse_args(arguments)
     state = args.state or environ.get("USAGE_REPORTING_STATE")
     if not state:
         parser.error("give --state, or set USAGE_REPORTING_STATE")
-    reporter = Reporter(args.url, StateFile(state), args.version, environ=environ, **options)
+    options |= {"environ": environ, "answers": args.answers}
+    reporter = Reporter(args.url, StateFile(state), args.version, **options)
     if not reporter.url and args.command == "send":
         parser.error("give --url, or set USAGE_REPORTING_URL")
     sentence, succeeded = _run(reporter, args)
     print(sentence)
     return 0 if succeeded else 1
+
+
+def _json_object(text):
+    with contextlib.suppress(ValueError):
+        if isinstance(answers := json.loads(text), dict):
+            return answers
+    raise argparse.ArgumentTypeError(f'{text!r} is no JSON object, such as {{"sso": true}}')
 
 
 def _run(reporter, args):

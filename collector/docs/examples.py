@@ -32,8 +32,12 @@ PREFIX = "0.9"
 def content() -> dict[str, Any]:
     """Return the content of the report."""
     report = {"id": ID, "version": {field.name: field.example for field in FIELDS}}
-    answers = {each.name: each.example for each in conf.questions}
-    return {**report, "answers": answers} if answers else report
+    return {**report, "answers": answers()} if conf.questions else report
+
+
+def answers() -> dict[str, Any]:
+    """Return the answers in the report."""
+    return {each.name: each.example for each in conf.questions}
 
 
 def report() -> str:
@@ -121,9 +125,9 @@ def _snapshot() -> Snapshot:
     counts = {b"": 1}
     tally = Tally({b"": _parsed().version}, counts, (Cohort(_expiry(), False, 1, counts),))
     rules = Rules(conf.min_group, conf.hide)
-    answers = {name: {value: 1} for name, value in _parsed().answers.items()}
+    given = {name: {value: 1} for name, value in _parsed().answers.items()}
     closed = past.ClosedDays({}, rules)
-    return Snapshot(tally, closed, since, since + 60, rules, conf.questions, answers)
+    return Snapshot(tally, closed, since, since + 60, rules, conf.questions, given)
 
 
 def _json(content: Any) -> str:

@@ -140,6 +140,37 @@ def test_nothing_is_sent_and_no_id_exists_before_opting_in(usage, network, clock
     assert network.requests == []
 
 
+def test_answers_are_previewed_and_sent_without_those_that_are_none(make, clock, network):
+    answers = {"database": "postgresql", "users": 12, "sso": None}
+    usage = make({}, given={"answers": answers})
+    usage.opt_in()
+    clock.forward()
+    assert json.loads(usage.preview())["answers"] == {"database": "postgresql", "users": 12}
+    assert usage.send() == SENT
+    assert json.loads(network.requests[0][1])["answers"] == {"database": "postgresql", "users": 12}
+
+
+def test_a_function_is_asked_for_answers_for_each_report(make):
+    numbers = iter([12, 13])
+    usage = make({}, given={"answers": lambda: {"users": next(numbers)}})
+    assert [json.loads(usage.preview())["answers"]["users"] for _ in range(2)] == [12, 13]
+
+
+@pytest.mark.parametrize("answers", [lambda: 1 / 0, lambda: ["sso"], {"sso": object()}, 7])
+def test_answers_that_cannot_be_had_are_left_out_and_logged_without_them(make, lines, answers):
+    preview = make({}, given={"answers": answers}).preview()
+    assert preview == make({}).preview()
+    (line,) = lines
+    assert line.startswith("The report has no answers: ")
+    assert line.endswith("Error")
+
+
+@pytest.mark.parametrize("answers", [None, {}, {"sso": None}, dict])
+def test_a_report_without_answers_is_as_it_was_before_there_were_any(make, answers):
+    preview = json.loads(make({}, given={"answers": answers}).preview())
+    assert [*preview] == ["id", "version"]
+
+
 def test_send_sends_the_preview(due, network):
     preview = due.preview()
     assert due.send() == SENT
@@ -659,6 +690,19 @@ def command(tmp_path, capsys, network, clock):
         return code, capsys.readouterr().out.strip()
 
     return run
+
+
+def test_the_command_previews_answers(command):
+    code, preview = command("preview", "--url", URL, "--answers", '{"sso": true}')
+    assert (code, json.loads(preview)["answers"]) == (0, {"sso": True})
+
+
+@pytest.mark.parametrize("answers", ["sso", "[]", "{"])
+def test_the_command_refuses_answers_that_are_no_json_object(command, capsys, answers):
+    with pytest.raises(SystemExit) as exit_:
+        command("preview", "--url", URL, "--answers", answers)
+    assert exit_.value.code == 2
+    assert f"argument --answers: {answers!r} is no JSON object" in capsys.readouterr().err
 
 
 def test_the_command_opts_in_previews_sends_and_opts_out(command, clock, network):
