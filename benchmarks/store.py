@@ -54,10 +54,11 @@ def measure(quick: bool) -> Iterator[Goal]:
 
 
 @contextmanager
-def with_store(workers: int = 1) -> Iterator[tuple[Server, RedisServer]]:
-    """Run workers with a store of their own."""
+def with_store(workers: int = 1, **environ: str) -> Iterator[tuple[Server, RedisServer]]:
+    """Run workers with a store of their own; `environ` holds further settings."""
     store = RedisServer()
     settings = {"WEB_CONCURRENCY": str(workers), "REDIS_URL": store.url, "SECRET_KEY": SECRET}
+    settings |= environ
     try:
         with headcount(**settings) as server:
             server.beside = [psutil.Process(store.process.pid)]

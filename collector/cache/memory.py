@@ -26,6 +26,7 @@ from collector.cache.tally import Cohort, Tally
 # digests of 120 bits are equal with a probability of 4e-25.
 DIGEST_SIZE = 15
 MIXED = 64  # keys of a section among which a new one is hidden; see `Contents.mix`
+GAPS = 16  # at most one entry in so many is a gap, or the dictionary would double its size early
 
 
 class LiveCohort:
@@ -87,6 +88,7 @@ class Contents:
         self.period = self._period_of(self.since)
         self.longest: float = 0  # seconds from the start of a period to an expiry set in it
         self.recent: list[bytes] = []  # the keys of a section that `mix` will move
+        self.moves = 0  # since `keys` had no gaps
         for section in self.sections.values():
             section.clear()
 
@@ -174,12 +176,16 @@ class Contents:
         """
         if len(self.keys) <= MIXED:
             self.keys = dict(sorted(self.keys.items()))
-            self.recent = list(self.keys)
+            self.recent, self.moves = list(self.keys), 0
             return
         self.recent.append(digest)
         if len(self.recent) > MIXED:
             earlier = self.recent.pop(secrets.randbelow(MIXED))
             self.keys[bytes(bytearray(earlier))] = self.keys.pop(earlier)
+            self.moves += 1
+        if self.moves * GAPS > len(self.keys):
+            self.keys = dict(self.keys)  # without the gaps that moved keys leave
+            self.moves = 0
 
     def delete(self, digest: bytes) -> bool:
         """Forget a key, and return whether it was live."""
