@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from http.client import HTTPException
+from pathlib import Path
 
 import psutil
 import pytest
@@ -93,6 +94,28 @@ def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     assert server.stats()["instances"] == 1
     server.stop()
     assert begin().wait_until_ready().stats()["instances"] == 1
+
+
+def test_servers_with_different_tables_of_questions_share_a_store(begin, tmp_path):
+    table = tmp_path / "questions.toml"
+    sso = Path("docs/questions/photos.toml").read_text().split("[sso]")[1].split("[photos]")[0]
+    table.write_text(f'[sso]{sso}[database]\nwhy = "to know"\nkind = "choice"\noptions = ["x"]\n')
+    old = begin(QUESTIONS="docs/questions/photos.toml").wait_until_ready()
+    new = begin(QUESTIONS=str(table)).wait_until_ready()
+    answers = {"database": "mysql", "users": 3, "sso": True}
+    old.post(report(1) | {"answers": answers})
+    old.post(report(2) | {"answers": answers})
+    # The question that has not changed has its answers in both.
+    assert new.stats()["answers"] == {"sso": {"true": 2}, "database": {}}
+    new.post(report(1) | {"answers": {"database": "x"}})
+    assert new.stats()["answers"] == {"sso": {"true": 1}, "database": {"x": 1}}
+    assert old.stats()["answers"]["database"] == {"mysql": 1}
+    assert new.post({"id": report(2)["id"]}, "/forget").status == 204
+    assert old.stats()["answered"] == {"database": 0, "users": 0, "sso": 0, "photos": 0}
+    new.stop()
+    old.stop()
+    again = begin(QUESTIONS=str(table)).wait_until_ready()
+    assert again.stats()["answers"] == {"sso": {}, "database": {"x": 1}}
 
 
 def test_a_worker_opens_few_connections_however_many_report(begin, store):
