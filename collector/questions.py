@@ -37,7 +37,7 @@ OTHER = "other"  # stands for all answers that are none of the options
 NAME = "a lower-case letter, then at most 23 lower-case letters, digits and underscores"
 TEXT = "1 to 24 letters, digits, spaces, dots, hyphens and underscores"
 ALLOWED = {
-    "why": "a text of 1 to 300 characters that says what the answers are for",
+    "why": 'a text of 1 to 300 characters, without "|", that says what the answers are for',
     "kind": '"choice", "flag" or "number"',
     "options": f"a list of 1 to {MAX_OPTIONS} different texts of {TEXT}, without "
     f'"{OTHER}", which every choice has',
@@ -209,7 +209,12 @@ def _are_bounds(value: Any) -> bool:
 
 
 VALID: dict[str, Callable[[Any], bool]] = {
-    "why": lambda value: isinstance(value, str) and 1 <= len(value) <= 300 and value.isprintable(),
+    "why": lambda value: (
+        isinstance(value, str)
+        and 1 <= len(value) <= 300
+        and value.isprintable()
+        and "|" not in value  # which separates the columns of a table in the docs
+    ),
     "kind": lambda value: isinstance(value, str) and value in KEYS,
     "options": _are_options,
     "bounds": _are_bounds,

@@ -80,6 +80,7 @@ class RedisCache(TallyCache):
     known_options = TallyCache.known_options | {"UNCHECKED"}
     _history: tuple[bytes, Mapping[int, Any]]
     _sections: dict[str, Self]
+    _others: set[str]  # sections that the table of questions of this process does not have
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
@@ -132,6 +133,7 @@ class RedisCache(TallyCache):
 
     def put_all(self, key: Any, value: Any, sections: Mapping[str, Any]) -> float | None:
         expiry = self.get_backend_timeout()
+        sections = {**dict.fromkeys(self._others), **sections}
         caches = {name: self.section(name) for name in sections}
         pairs = (
             (caches[name]._digest(key, None), caches[name]._sealed(sections[name]))
@@ -147,7 +149,7 @@ class RedisCache(TallyCache):
         return expiry
 
     def delete_all(self, key: Any, sections: Iterable[str]) -> bool:
-        caches = [self.section(name) for name in sections]
+        caches = [self.section(name) for name in {*self._others, *sections}]
         digests = (each._digest(key, None) for each in (self, *caches))
         answer, *others = self._run_all("delete_all", caches, *digests)
         self._delete_elsewhere(key, others)
@@ -259,9 +261,14 @@ class RedisCache(TallyCache):
             raise TooManyValues(f"{self.max_values} distinct values are live")
 
     def _delete_elsewhere(self, key: Any, sections: Iterable[bytes]) -> None:
-        """Delete a key in sections that only other processes know, or that processes once knew."""
-        for name in sections:
-            self.section(name.decode()).delete(key)
+        """Delete a key in sections that the store has, but that were not named.
+
+        Other processes have another table of questions, or had one. From now on, these sections are
+        part of each call.
+        """
+        for name in map(bytes.decode, sections):
+            self._others.add(name)
+            self.section(name).delete(key)
 
     def _digest(self, key: Any, version: int | None) -> bytes:
         """Return the digest that stands for a key."""
@@ -289,6 +296,7 @@ class RedisCache(TallyCache):
         self._state = NOTHING  # replaced as a whole, because threads share it
         self._history = (b"", {})
         self._sections = {}
+        self._others = set()
 
     def _client(self) -> Client:
         return client(self.url, self.unchecked)

@@ -8,7 +8,7 @@
 -- Moments are in POSIX seconds; an expiry of "inf" means never.
 local call, floor = redis.call, math.floor
 local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
-local SECTIONS = KEYS[1] .. 'sections' -- the names of those that have ever had a key
+local SECTIONS = KEYS[1] .. 'sections' -- the names of those that may have keys
 -- The names of the keys and the time for the cache or section that is in use; see `use`.
 local prefix, now, META, LIVE, CLOSED, IDS, VALUES, COUNTS
 -- The clocks of several hosts differ a little: one that is this far behind does not reopen a
@@ -363,6 +363,8 @@ local function use(of)
   expire()
 end
 
+local function name_of(section) return (section:sub(#KEYS[1] + 1, -2)) end
+
 -- Return the names of the sections that have keys in the store, but are not in use by this run.
 local function other_sections()
   local used, others = {}, {}
@@ -384,9 +386,10 @@ function run.put_all(digest, expiry, value, max_entries, max_values, ...)
     local digest, value = sections[2 * i - 3], sections[2 * i - 2]
     if value == '' then
       run.delete(digest)
+      if call('ZCARD', LIVE) == 0 then call('SREM', SECTIONS, name_of(KEYS[i])) end
     else
       run.put('set', digest, expiry, value, math.huge, math.huge)
-      table.insert(set, (KEYS[i]:sub(#KEYS[1] + 1, -2)))
+      table.insert(set, name_of(KEYS[i]))
     end
   end
   use(KEYS[1])

@@ -244,7 +244,12 @@ def _describe_answers(components: dict[str, Any]) -> None:
 def _question_parameters() -> Iterator[dict[str, Any]]:
     names = [each.name for each in conf.questions]
     values = sorted({value for each in conf.questions for value in each.values})
-    yield _parameter("question", "Count the answers to this question.", type="string", enum=names)
+    yield _parameter(
+        "question",
+        "Count the answers to this question. Filters then do not apply.",
+        type="string",
+        enum=names,
+    )
     yield _parameter("is", "Count only this answer.", type="string", enum=values)
 
 

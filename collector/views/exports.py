@@ -101,7 +101,7 @@ def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
         yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
     for question, values in (day.answers or {}).items():
         for value, count in values.items():
-            yield day.date, f"answers {question}", value, count
+            yield day.date, f"answers {question}", _escape(value), count
         yield day.date, f"answered {question}", "", day.answered[question]
         yield day.date, f"other answers {question}", "", day.others.answers[question]
 

@@ -61,6 +61,13 @@ class RedisServer:
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
+    def reset(self):
+        """Empty the server, and undo what tests change in its configuration."""
+        self.client.flushall()
+        self.client.config_set("save", "")
+        self.client.config_set("maxmemory", 0)
+        self.client.replicaof("NO", "ONE")
+
     def stop(self):
         self.client.close()
         self.process.kill()

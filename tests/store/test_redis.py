@@ -32,10 +32,7 @@ class TestRedisCache(TallyContract):
         self.location = f"redis://127.0.0.1:{redis_server.port}/0"
         self.other_location = f"redis://127.0.0.1:{redis_server.port}/1"
         connection.client.cache_clear()
-        redis_server.client.flushall()
-        redis_server.client.config_set("save", "")
-        redis_server.client.config_set("maxmemory", 0)
-        redis_server.client.replicaof("NO", "ONE")
+        redis_server.reset()
         self.client = redis_server.client
         return redis_server.client
 
@@ -314,6 +311,21 @@ class TestRedisCache(TallyContract):
         cache.put_all("a", "red", {"old": 1})
         assert (cache.section("old").get("a"), cache.section("new").get("a")) == (1, None)
 
+    def test_a_section_that_only_another_process_knows_costs_a_round_trip_once(self, cache, raw):
+        other = self.make()
+        cache.put_all("a", "red", {"old": 1})
+        cache.put_all("b", "red", {"old": 1})
+        sections = cache.prefix + "sections"
+        calls = []
+        for key in "abc":
+            before = raw.info("commandstats")["cmdstat_evalsha"]["calls"]
+            other.put_all(key, "red", {})
+            calls.append(raw.info("commandstats")["cmdstat_evalsha"]["calls"] - before)
+        assert calls == [2, 1, 1]
+        assert raw.smembers(sections) == set()
+        cache.put_all("a", "red", {"old": 1})
+        assert raw.smembers(sections) == {b"old"}
+
     def test_a_key_is_deleted_in_sections_that_only_another_process_knows(self, cache):
         cache.put_all("a", "red", {"old": 1})
         cache.put_all("b", "red", {"old": 1})
@@ -345,6 +357,7 @@ class TestRedisCache(TallyContract):
         assert all(raw.pttl(name) > 0 for name in raw.scan_iter())
 
     def test_calls_at_the_same_time_share_a_round_trip(self, cache, monkeypatch):
+        cache.probe()  # from now on, the server has the script
         client, pipelines = cache._client(), []
         send = client._send_pipeline
         monkeypatch.setattr(client, "_send_pipeline", lambda c: pipelines.append(len(c)) or send(c))
@@ -477,6 +490,7 @@ class TestRedisCache(TallyContract):
 
 
 def test_records_vanish_at_their_expiry_by_the_clock_of_the_server(redis_server):
+    redis_server.reset()
     cache = RedisCache(redis_server.url, {"OPTIONS": {"GRANULARITY": 2}})
     cache.clear()
     end = cache.put("a", "red", 1)

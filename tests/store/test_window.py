@@ -13,6 +13,7 @@ from tests.unit.numbers.window import Window
 @pytest.fixture(autouse=True, scope="module")
 def _reports_in_the_store(redis_server):
     connection.client.cache_clear()
+    redis_server.reset()
     with override_settings(CACHES={"records": records_cache(redis_url=redis_server.url)}):
         yield
 

@@ -51,6 +51,7 @@ def test_the_example_tables_are_valid(path):
         ({"kind": "flag"}, "why is missing", "a text of 1 to 300 characters"),
         (FLAG | {"why": ""}, "why is ''", "a text of 1 to 300 characters"),
         (FLAG | {"why": "two\nlines"}, r"why is 'two\nlines'", "a text"),
+        (FLAG | {"why": "a|b"}, "why is 'a|b'", 'without "|"'),
         ({"why": "to know"}, "kind is missing", '"choice", "flag" or "number"'),
         (FLAG | {"kind": "flagg"}, "kind is 'flagg'", '"choice", "flag" or "number"'),
         (FLAG | {"kind": ["flag"]}, "kind is ['flag']", '"choice", "flag" or "number"'),
