@@ -33,15 +33,17 @@ def measure(quick: bool) -> Iterator[Goal]:
                 [stack.enter_context(headcount(**table)) for table in ({}, TABLE)],
                 [stack.enter_context(store.with_store(1, **table))[0] for table in ({}, TABLE)],
             ]
+            for _, answered in pairs:
+                check(answered)
             for number in range(times):
                 bodies = list(fleet.reports(requests, (seed, number)))
                 for pair, column in zip(pairs, ratios, strict=True):
-                    without, answered = (
+                    without, with_answers = (
                         cost(server, sent)
                         for server, sent in zip(pair, (bodies, map(answer, bodies)), strict=True)
                     )
                     if number:  # the first time warms up
-                        column.append(answered / without)
+                        column.append(with_answers / without)
     used = bytes_of_an_answer(many)
     for what, column, goal in zip(
         ("memory", "a store"), ratios, (CPU, CPU_WITH_STORE), strict=True
@@ -62,6 +64,14 @@ def answer(body: bytes) -> bytes:
         "photos": draw % 9999,
     }
     return json.dumps(content | {"answers": answers}).encode()
+
+
+def check(server: Server) -> None:
+    """Raise RuntimeError if a server does not keep four answers."""
+    (body,) = fleet.reports(1, "check")
+    receipt = json.loads(load.ask(server.port, load.report(answer(body)), 201))
+    if len(receipt["answers"]) != QUESTIONS:
+        raise RuntimeError(f"not every answer was kept: {receipt}")
 
 
 def cost(server: Server, bodies: Iterator[bytes]) -> float:

@@ -70,11 +70,9 @@ class Question:
     @property
     def answer_type(self) -> Any:
         """The type of an answer; null is no answer."""
-        types: dict[str, Any] = {
-            "choice": str,
-            "flag": bool,
-            "number": Annotated[int, Meta(ge=0)],
-        }
+        # JSON has one type of numbers: 12.0 and 1.2e1 are whole, too.
+        whole = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0, multiple_of=1)]
+        types: dict[str, Any] = {"choice": str, "flag": bool, "number": whole}
         return types[self.kind] | None
 
     @property

@@ -41,6 +41,13 @@ def test_the_receipt_says_what_is_kept(answer):
     assert answer().json()["answers"] == {}
 
 
+@pytest.mark.parametrize("number", ["12", "12.0", "1.2e1", "9" * 400])
+def test_a_whole_number_may_be_written_in_any_form(post, number):
+    body = '{"id": "%s", "version": {"app": "1", "sha": ""}, "answers": {"users": %s}}'
+    response = post((body % (uuid4(), number)).encode())
+    assert response.json()["answers"] == {"users": "6+"}
+
+
 @pytest.mark.parametrize(
     ("answers", "field", "rule"),
     [
