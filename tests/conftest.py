@@ -21,7 +21,7 @@ VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x
 
 # Few examples while someone waits, many in CI. No deadline: tests must not depend on the speed of
 # the machine.
-EXAMPLES = 150 if os.environ.get("CI") else 20
+EXAMPLES = 100 if os.environ.get("CI") else 20
 settings.register_profile(
     "suite",
     max_examples=EXAMPLES,
