@@ -112,6 +112,10 @@ def test_rare_answers_cannot_be_found_by_subtraction(settings, client, stats):
     assert numbers["others"]["answers"] == {"database": 4, "users": 3, "sso": 3}
     assert client.get("/badge.json?question=sso&is=true").json()["message"].startswith("0")
     assert "false" not in client.get("/metrics").content.decode()
+    page = client.get("/dashboard").content.decode()
+    section = page[page.index('<section id="answers"') :].partition("</section>")[0]
+    assert section.count("There is nothing to list.") == 3
+    assert "The answers of 4 instances are too rare to be listed." in section
 
 
 @pytest.mark.usefixtures("_fleet")
