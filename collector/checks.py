@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache.base import InvalidURL, TallyCache, Unavailable
+from collector.cache import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
 from collector.questions import InvalidTable
 from collector.reports.fields import COUNTED
@@ -74,12 +74,6 @@ def _cache() -> Iterator[CheckMessage]:
             f"CACHES[{alias!r}] has an invalid TIMEOUT: {timeout!r} is not a number of whole days.",
             hint=f"Write the retention in seconds, such as 7 * {DAY} for seven days.",
             id="collector.E003",
-        )
-    if entry.get("OPTIONS", {}).get("GRANULARITY") != DAY:
-        yield Error(
-            f"CACHES[{alias!r}] has an invalid GRANULARITY: reports must expire at midnight UTC.",
-            hint=f'Write "OPTIONS": {{"GRANULARITY": {DAY}}}.',
-            id="collector.E004",
         )
     others = (other for name, other in settings.CACHES.items() if name != alias)
     if any(_location(other) == _location(entry) for other in others):

@@ -18,18 +18,20 @@ CONNECTIONS = 2304  # simultaneous connections that the stand-alone server accep
 MAX_BODY = 4096  # bytes in a request's body
 MAX_LISTED = 200  # values that a breakdown lists by name
 MAX_NAMES = 24_000  # bytes of names in a breakdown; seven breakdowns then take 168 kB
+MAX_SUMMARY_NAMES = 50  # values that a breakdown of a past day lists by name
+MAX_SUMMARY_BYTES = 2_000  # bytes of names and counts in a breakdown of a past day
+MAX_ANSWER_BYTES = 4_000  # bytes of answers and their counts of a past day
 # Values of one filter. Three values of each filter, with the longest names and percent-encoded, fit
-# into the 8,190 bytes that gunicorn accepts as a request line.
+# into the 8,190 bytes that the stand-alone server accepts as a request line.
 MAX_FILTERS = 3
 
 # Upper bounds for the memory of one process, found by measurement (benchmarks/flood.py): the
-# process at startup, with cached answers and a history of the longest names; a connection whose
-# head arrives slowly; an instance, or one of its answers, while the table that contains it is
-# copied into a larger one; a distinct version with the longest names, and the statistics about it.
+# process at startup, with cached responses and a history of the longest names; a connection whose
+# head arrives slowly; an instance, while the table that contains it is copied into a larger one; a
+# distinct version with the longest names, and the statistics about it.
 BASE_BYTES = 128 * 2**20
 CONNECTION_BYTES = 130_000
 INSTANCE_BYTES = 150
-ANSWER_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
 
@@ -75,14 +77,18 @@ class Conf:
     def memory_ceiling(self) -> int:
         """How many bytes of memory one process may need, whatever clients send."""
         instances = 0 if self.shared else self.max_instances
-        instance = INSTANCE_BYTES + ANSWER_BYTES * len(self.questions)
-        reports = instance * instances + VALUE_BYTES * self.max_values
+        reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
         return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + reports
 
     @property
     def history_days(self) -> int:
         """For how many past days the history has counts. 0: there is no history."""
         return int(self.cache["OPTIONS"].get("HISTORY", 0))
+
+    @property
+    def stand_alone(self) -> bool:
+        """Whether this is the stand-alone server, and not an app in another project."""
+        return getattr(settings, "HEADCOUNT_STAND_ALONE", False)
 
     @property
     def project_name(self) -> str:
@@ -117,14 +123,17 @@ class Conf:
 
     @property
     def questions(self) -> questions.Table:
-        """The questions that instances may answer besides. Raises InvalidTable."""
+        """The questions that a report may also answer.
+
+        Raises InvalidTable.
+        """
         return questions.table(getattr(settings, "HEADCOUNT_QUESTIONS", ""))
 
     def in_force(self) -> list[tuple[str, str, str]]:
         """Return the name, the displayed value and the meaning of every setting."""
         omitted = {"cache"} if self.questions else {"cache", "questions"}
         return [
-            (name, _displayed(getattr(self, name)), setting.__doc__ or "")
+            (name, _displayed(getattr(self, name)), (setting.__doc__ or "").partition("\n")[0])
             for name, setting in vars(Conf).items()
             if isinstance(setting, property) and name not in omitted
         ]
@@ -146,7 +155,6 @@ def records_cache(
         "LOCATION": "records",
         "TIMEOUT": retention_days * DAY,
         "OPTIONS": {
-            "GRANULARITY": DAY,
             "MAX_ENTRIES": max_instances,
             "HISTORY": history_days,
         },

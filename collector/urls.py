@@ -6,9 +6,9 @@ Like the service that Headcount replaces, it also answers with a trailing slash,
 
 from django.urls import path, re_path
 
-from collector.docs.documents import Docs, OpenApi, Root
 from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
 from collector.views.dashboard import Dashboard
+from collector.views.documents import Docs, OpenApi, Root
 from collector.views.exports import History, HistoryCsv, Metrics, Stats
 from collector.views.health import Healthz, Ready
 from collector.views.ingest import Forget
@@ -30,7 +30,6 @@ urlpatterns = [
     path("docs", Docs.as_view(), name="collector-docs"),
     path("docs/", Docs.as_view()),
     path("docs/clients", Docs.as_view(name="clients"), name="collector-clients"),
-    path("docs/api", Docs.as_view(name="api"), name="collector-api"),
     path("openapi.json", OpenApi.as_view(), name="collector-openapi"),
     path("metrics", Metrics.as_view(), name="collector-metrics"),
     path("healthz", Healthz.as_view(), name="collector-healthz"),

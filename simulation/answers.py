@@ -3,7 +3,11 @@
 import random
 from typing import Any
 
-from collector.questions import Question, Table
+import msgspec
+
+from collector.numbers.answers import names_of
+from collector.questions import Choice, Flag, Number, Table
+from collector.reports.parsing import read_answers
 
 SILENT = 0.1  # share of the instances that do not answer a question
 TRUE = 0.3  # share of the answers to a flag that are true
@@ -20,17 +24,16 @@ def made_up(questions: Table, instance: str) -> dict[str, Any]:
     return answers
 
 
-def kept(questions: Table, instance: str) -> dict[str, str]:
-    """Return what is kept of the answers of an instance, by section of the cache."""
-    answers = made_up(questions, instance)
-    asked = (each for each in questions if each.name in answers)
-    return {each.section: each.kept(answers[each.name]) for each in asked}
+def counted(questions: Table, instance: str) -> list[str]:
+    """Return the names under which the cache counts the answers of an instance."""
+    sent = msgspec.json.encode(made_up(questions, instance))
+    return list(names_of(read_answers(sent, questions)))
 
 
-def _answer(question: Question, source: random.Random) -> Any:
-    if question.kind == "flag":
+def _answer(question: Choice | Flag | Number, source: random.Random) -> Any:
+    if isinstance(question, Flag):
         return source.random() < TRUE
     position = int(source.expovariate(1) * FALLING) % len(question.values)
-    if question.kind == "number":
+    if isinstance(question, Number):
         return (0, *question.bounds)[position]
     return question.values[position]

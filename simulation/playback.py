@@ -6,7 +6,8 @@ from unittest import mock
 
 from collector.cache import records
 from collector.conf import DAY, conf
-from simulation.answers import kept
+from collector.numbers import snapshot
+from simulation.answers import counted
 from simulation.fleet import Fleet
 
 
@@ -21,8 +22,7 @@ def play(fleet: Fleet) -> None:
             "The reports are in a store, and a made-up fleet would replace them. Unset REDIS_URL."
         )
     today, questions = time.time(), conf.questions
-    sections = [each.section for each in questions]
-    answers = functools.cache(functools.partial(kept, questions))
+    answers = functools.cache(functools.partial(counted, questions))
     for day in range(fleet.days):
         # Nothing else runs in this process yet, so its clock may show another day. A function
         # instead of a Mock, because it is called millions of times.
@@ -32,6 +32,7 @@ def play(fleet: Fleet) -> None:
             if day == 0:
                 cache.clear()  # counting begins on this day
             for name, version in (*fleet.reports(day), *fleet.ci(day)):
-                cache.put_all(name, version, answers(name))
+                cache.put(name, version, answers(name))
             for name in fleet.opt_outs(day):
-                cache.delete_all(name, sections)
+                cache.delete(name)
+            snapshot.current()  # summarizes the day before

@@ -14,7 +14,7 @@ from collector.cache import records
 from tests.servers import Server
 from tests.store.redis_server import RedisServer
 
-pytest.register_assert_rewrite("tests.unit.cache.contract", "tests.unit.cache.tally_contract")
+pytest.register_assert_rewrite("tests.unit.cache.model")
 NOON = "2026-03-10T12:00:00Z"
 VERSION = {"app": "0.91.0", "sha": "0a1b2c3", "image": "ghcr.io/x/y", "arch": "x86_64-linux"}
 

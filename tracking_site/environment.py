@@ -88,7 +88,7 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     questions: Annotated[
         str,
         Meta(
-            description="TOML file with the questions that instances may answer besides. Unset: "
+            description="TOML file with questions that a report may also answer. Unset: "
             "no questions"
         ),
     ] = ""

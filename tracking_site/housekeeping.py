@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from tracking_site.logs import report_suppressed
 
@@ -16,18 +15,10 @@ def jobs() -> list[Callable[[], object]]:
     # Imported here because gunicorn.conf.py imports this module before gevent patches the
     # standard library.
     from collector.cache import records
-    from collector.conf import conf
-    from collector.numbers.history import summarize_closed_days
-    from collector.numbers.snapshot import drop_stale
+    from collector.numbers import snapshot
+    from collector.numbers.dimensions import forget_names
 
-    cache = records()
-    sections = [cache.section(each.section) for each in conf.questions]
-    return [
-        *(each.free_expired for each in (cache, *sections)),
-        partial(summarize_closed_days, cache),
-        drop_stale,
-        report_suppressed,
-    ]
+    return [records().expire, snapshot.current, forget_names, report_suppressed]
 
 
 def run_forever() -> None:

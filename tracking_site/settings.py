@@ -41,6 +41,7 @@ CACHES = {
     ),
 }
 
+HEADCOUNT_STAND_ALONE = True
 HEADCOUNT_PROJECT_NAME = ENV.project_name
 HEADCOUNT_PUBLIC_URL = ENV.public_url or f"http://127.0.0.1:{ENV.port or 8000}"
 HEADCOUNT_DOCS_URL = ENV.docs_url

@@ -11,19 +11,36 @@ from collector.cache.base import (
     InvalidURL,
     TallyCache,
     TooManyValues,
-    Unavailable,
+    answer_unit,
 )
-from collector.cache.tally import Cohort, Tally
+from collector.cache.tally import (
+    EMPTY,
+    Cohort,
+    Counts,
+    Name,
+    State,
+    Tally,
+    Unavailable,
+    decode,
+    encode,
+)
 from collector.conf import conf
 
 __all__ = [
+    "EMPTY",
     "CacheFull",
     "Cohort",
+    "Counts",
     "InvalidURL",
+    "Name",
+    "State",
     "Tally",
     "TallyCache",
     "TooManyValues",
     "Unavailable",
+    "answer_unit",
+    "decode",
+    "encode",
     "records",
 ]
 

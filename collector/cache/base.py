@@ -1,17 +1,22 @@
-"""The contract that both cache backends keep: what they add to Django's BaseCache."""
+"""The contract of both cache backends: the methods that they add to Django's BaseCache.
 
-import time
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Self
+Time is a number of whole UTC days. A key that is set on day D lives until the end of day
+D + retention, where TIMEOUT, in seconds, is the retention.
+"""
 
-from django.core.cache.backends.base import DEFAULT_TIMEOUT, MEMCACHE_MAX_KEY_LENGTH, BaseCache
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.core.exceptions import ImproperlyConfigured
 
 from collector.cache.server_requirements import ServerRequirement
-from collector.cache.tally import Tally
-from collector.conf import MAX_ENTRIES, MAX_VALUES
+from collector.cache.tally import EMPTY, State, Unavailable
+from collector.conf import DAY, MAX_ENTRIES, MAX_VALUES, conf
 
-Timeout = float | None  # seconds, or None for a key that never expires
+ANSWER_UNIT = 5  # the number of times an answer was counted is rounded down to a multiple of it
+MAX_TALLIES = 3  # days that are over and wait for their summary; older ones are dropped
+CLOCK_TOLERANCE = 60  # seconds that a clock may be behind and still be in the day that has begun
 
 
 class CacheFull(Exception):
@@ -25,33 +30,24 @@ class TooManyValues(Exception):
     """
 
 
-class Unavailable(Exception):
-    """The store cannot be reached, or it does not accept writes."""
-
-
 class InvalidURL(Unavailable):
     """The store's URL is invalid. The message never includes it: it may hold a password."""
 
 
 class TallyCache(BaseCache):
-    """A Django cache that also counts its live values.
+    """A Django cache that also counts its live values, and answers beside them.
 
-    Subclasses implement the methods that BaseCache leaves open, and the ones below that raise
-    NotImplementedError. OPTIONS may have:
+    Values are JSON. Each key lives for TIMEOUT. OPTIONS may have:
 
-    - GRANULARITY, in seconds. Expiry is rounded up to the next multiple; an expiry that is already
-      a multiple moves to the following one. With 86400, every key expires at midnight UTC. A
-      timeout of None, zero or less is not rounded. The default is 0, which disables rounding.
     - MAX_ENTRIES, the number of live keys. Setting one more raises CacheFull. The cache never
       removes a live key to make room.
     - MAX_VALUES, the number of distinct live values, not counting None. Setting one more raises
       TooManyValues.
-    - HISTORY, the number of past periods to keep. A period is GRANULARITY seconds long. The
-      default is 0: no history.
+    - HISTORY, the number of days that are over and are kept. At least one is kept.
     """
 
     shared = False  # whether all processes that use this cache see the same keys
-    known_options = frozenset({"GRANULARITY", "MAX_ENTRIES", "MAX_VALUES", "HISTORY"})
+    known_options = frozenset({"MAX_ENTRIES", "MAX_VALUES", "HISTORY"})
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(dict(params))
@@ -60,82 +56,42 @@ class TallyCache(BaseCache):
             raise ImproperlyConfigured(
                 f"OPTIONS has unknown keys {sorted(unknown)}; use {sorted(self.known_options)}."
             )
-        self.granularity = _whole_number(options, "GRANULARITY", 0)
+        if not self.default_timeout or self.default_timeout < 0 or self.default_timeout % DAY:
+            raise ImproperlyConfigured(
+                f"TIMEOUT is {self.default_timeout!r}: it must be a number of whole days, in "
+                "seconds."
+            )
+        self.retention_days = int(self.default_timeout // DAY)
         self.max_entries = _whole_number(options, "MAX_ENTRIES", MAX_ENTRIES)
         self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
-        self.periods = _whole_number(options, "HISTORY", 0) if self.granularity else 0
+        self.history_days = max(_whole_number(options, "HISTORY", 0), 1)
 
-    @property
-    def since(self) -> float:
-        """The moment at which this cache began to count, in POSIX seconds."""
-        raise NotImplementedError
+    def put(self, key: Any, value: Any, answers: Iterable[str] = ()) -> int:
+        """Set a key, and return the first day on which it is gone, in days since 1970-01-01.
 
-    def put(
-        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
-    ) -> float | None:
-        """Set a key as `set` does.
-
-        Return the moment at which the key expires, in POSIX seconds, or None if it never expires.
+        Count each of the answers once if the key is live and was last set on an earlier day.
         Raise CacheFull or TooManyValues if the cache has reached the corresponding limit; a live
-        key then keeps its old value.
+        key then keeps its old value, and no answer is counted.
+        """
+        return self._put(self.make_and_validate_key(key), value, answers)
+
+    def read(self, known: State = EMPTY) -> State | None:
+        """Return the state, or None if it is the known one. The answers of today are never in it.
+
+        If the days that are over have not changed, `closed` is the same object as in `known`.
         """
         raise NotImplementedError
 
-    def section(self, name: str) -> Self:
-        """Return the section with this name: a cache beside this one, with the same OPTIONS.
-
-        The same key has another digest in each section, and a section has a tally and a history of
-        its own, so nothing in it shows which key of another section is the same. `clear` also
-        clears the sections.
-        """
+    def keep(self, day: int, summary: bytes) -> None:
+        """Keep a summary of a day that is over in place of its tally; the first summary wins."""
         raise NotImplementedError
 
-    def put_all(self, key: Any, value: Any, sections: Mapping[str, Any]) -> float | None:
-        """Do what `put` does, and set or delete the key in sections, in one step.
-
-        `sections` has the value for each section by name, and None where the key is deleted. The
-        key is also deleted in sections that are not named. The limits apply to this cache only.
-        """
-        raise NotImplementedError
-
-    def delete_all(self, key: Any, sections: Iterable[str]) -> bool:
-        """Do what `delete` does, and delete the key in all sections, in one step."""
-        raise NotImplementedError
-
-    def tally(self) -> Tally:
-        """Return the tally of the live keys."""
-        raise NotImplementedError
-
-    def tallies(self, sections: Collection[str]) -> list[Tally]:
-        """Return the tally of this cache, and then those of sections, all of the same moment."""
-        raise NotImplementedError
-
-    def changes(self, sections: Iterable[str] = ()) -> int:
-        """Return a number that differs whenever a tally or a history may have changed.
-
-        The number is about this cache and the sections with these names.
-        """
-        raise NotImplementedError
-
-    def history(self) -> Mapping[int, Any]:
-        """Map the start of each past period, in POSIX seconds, to its tally or summary.
-
-        The oldest period comes first. The cache keeps the tally from the end of the period until
-        `summarize` replaces it. A period is missing if nobody used the cache during it, or if no
-        process was running.
-        """
-        raise NotImplementedError
-
-    def summarize(self, start: int, summary: Any) -> None:
-        """Keep a summary of the past period that began at `start`, in place of its tally."""
-        raise NotImplementedError
-
-    def free_expired(self) -> None:
-        """Free the memory of expired keys, and close the period that is over."""
+    def expire(self) -> None:
+        """Close the day that is over, and free the memory of expired keys."""
         raise NotImplementedError
 
     def probe(self) -> None:
-        """Raise Unavailable if the cache cannot accept writes at the moment."""
+        """Raise Unavailable if `put` would raise it at the moment."""
 
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
@@ -147,26 +103,24 @@ class TallyCache(BaseCache):
         return []
 
     def set(
-        self, key: Any, value: Any, timeout: Timeout = DEFAULT_TIMEOUT, version: int | None = None
+        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
     ) -> None:
-        """Set a key. Raises CacheFull or TooManyValues."""
-        self.put(key, value, timeout=timeout, version=version)
-
-    def get_backend_timeout(self, timeout: Timeout = DEFAULT_TIMEOUT) -> float | None:
-        """Return the expiry, in POSIX seconds, of a key that is set now; None means never."""
-        if timeout is DEFAULT_TIMEOUT:
-            timeout = self.default_timeout
-        if timeout is None:
-            return None
-        expiry = time.time() + timeout
-        if timeout <= 0 or not self.granularity:
-            return expiry
-        return (int(expiry) // self.granularity + 1) * self.granularity
+        """Set a key. Raise ValueError for another timeout than TIMEOUT, and what `put` raises."""
+        if timeout not in (DEFAULT_TIMEOUT, self.default_timeout):
+            raise ValueError(f"Each key lives for TIMEOUT, {self.default_timeout} seconds.")
+        self._put(self.make_and_validate_key(key, version=version), value, ())
 
     def validate_key(self, key: str) -> None:
-        """Warn about a key as BaseCache does, whose regular expression most keys do not need."""
-        if " " in key or not key.isprintable() or len(key) > MEMCACHE_MAX_KEY_LENGTH:
-            super().validate_key(key)
+        """Accept any key: the cache stores only a digest of it."""
+
+    def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
+        """Do what `put` does, with the key as `make_key` returns it."""
+        raise NotImplementedError
+
+
+def answer_unit() -> int:
+    """Return the unit to which the numbers of answers are rounded down when a day closes."""
+    return max(ANSWER_UNIT, conf.min_group)
 
 
 def _whole_number(options: Mapping[str, Any], name: str, default: int) -> int:

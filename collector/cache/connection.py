@@ -1,43 +1,50 @@
-"""The connection of one process to the store. Answers come within two seconds.
+"""The connections of one process to the store. Each call ends within two seconds.
 
-Calls that are made at the same time share a pipeline: they take one round trip to the server, and
-not one each. A server that would write to disk or drop reports is refused on every new connection,
-because it may have been restarted with another configuration.
+The client refuses a server that would write to disk or drop reports. It looks at the configuration
+on each new connection, because the server may have been restarted.
 """
 
-import hashlib
 import logging
-import os
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from redis import Connection, ConnectionPool, Redis, exceptions
+from redis import BlockingConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
+from redis.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.retry import Retry
 
-from collector.cache.base import InvalidURL, Unavailable
+from collector.cache.base import InvalidURL
 from collector.cache.server_requirements import (
     READABLE_CONFIGURATION,
     REQUIREMENTS,
     ServerRequirement,
 )
+from collector.cache.tally import Unavailable
 
-SCRIPT = Path(__file__).with_name("store.lua").read_text()
-SCRIPT_DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # for EVALSHA
-TIMEOUT = 0.9  # seconds to connect, and to be answered
-PAUSE = 1  # seconds for which a store that cannot be reached is not asked again
-WRITES = {"put", "put_all", "probe"}  # the operations that fail on a replica or without memory
+TIMEOUT = 2  # seconds for a call, with the wait for a connection
+PAUSE = 1  # seconds without calls after one that timed out
+CONNECTIONS = (
+    8  # with 50, up to a tenth of 2,000 reports at a time missed the deadline; with 8 none
+)
+WRITES = {"put", "probe"}  # the operations that fail when the server has no more memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
+SCRIPT = Path(__file__).with_name("store.lua").read_text()
+
 log = logging.getLogger(__name__)
+_deadline: ContextVar[float] = ContextVar("deadline")  # of the present call; see time.monotonic
 
 
-class UnmetRequirements(exceptions.RedisError):
+class UnmetRequirements(Unavailable, exceptions.RedisError):
     """The server is configured so that it would break a promise."""
 
     def __init__(self, unmet: list[ServerRequirement]) -> None:
@@ -45,13 +52,39 @@ class UnmetRequirements(exceptions.RedisError):
         self.unmet = unmet
 
 
-class Call:
-    """A command to the server, and its answer: the exception, if it failed."""
+class _Deadline(AbstractConnection):
+    """A connection that waits no longer than until the deadline of the call.
 
-    def __init__(self, command: tuple[Any, ...]) -> None:
-        self.command = command
-        self.is_sent = False
-        self.answer: Any = Unavailable("the request was interrupted")
+    By itself, redis-py waits that long for each response, and a new connection takes up to six.
+    """
+
+    @property
+    def socket_timeout(self) -> float:
+        return max(_deadline.get() - time.monotonic(), 0.001)  # 0 would mean another kind of socket
+
+    @socket_timeout.setter
+    def socket_timeout(self, value: object) -> None:
+        pass
+
+    socket_connect_timeout = socket_timeout
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        return super().read_response(*args, timeout=self.socket_timeout, **options)
+
+
+class _TCP(_Deadline, Connection):
+    pass
+
+
+class _TLS(_Deadline, SSLConnection):
+    pass
+
+
+class _Unix(_Deadline, UnixDomainSocketConnection):
+    pass
+
+
+CLASSES = {"redis": _TCP, "rediss": _TLS, "unix": _Unix}
 
 
 class Client:
@@ -59,94 +92,47 @@ class Client:
 
     def __init__(self, url: str, unchecked: bool) -> None:
         self.unchecked = unchecked
-        prepare = partial(_prepare, unchecked=unchecked)
-        self.redis = Redis(connection_pool=_pool(url, redis_connect_func=prepare))
-        self.turn = Lock()  # to send what is waiting, on the one connection
-        self.waiting: deque[Call] = deque()
+        self.redis = Redis(connection_pool=_pool(url, partial(_connect, unchecked=unchecked)))
+        self.write = self.redis.register_script("#!lua\n" + SCRIPT)
+        self.run_always = self.redis.register_script("#!lua flags=allow-oom\n" + SCRIPT)
         self.away_until = 0.0
         self.logged = ""  # why the store takes no reports, if the log says so
 
-    def run(self, prefixes: Sequence[str], operation: str, *arguments: Any) -> Any:
-        """Run an operation with what else store.lua has in KEYS and ARGV."""
-        keys = (len(prefixes), *prefixes)
-        try:
-            answer = self._execute("EVALSHA", SCRIPT_DIGEST, *keys, operation, *arguments)
-        except (exceptions.RedisError, OSError) as error:
-            raise self._unavailable(error) from error
+    def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
+        """Run an operation with what else store.lua has in ARGV. Raises Unavailable."""
+        script = self.write if operation in WRITES else self.run_always
+        answer = self._call(lambda: script([prefix], [operation, *arguments]))
         if self.logged and operation in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
         return answer
 
     def check_server(self) -> None:
-        """Raise Unavailable if the server has been configured to break a promise."""
-        if unmet := self.unmet_requirements():
-            raise self._unavailable(UnmetRequirements(unmet))
+        """Raise UnmetRequirements or another Unavailable if the server takes no reports."""
+        self._call(lambda: _check(self.redis.execute_command, self.unchecked))
 
-    def unmet_requirements(self) -> list[ServerRequirement]:
-        """Return what the server is configured to do wrong. Raises Unavailable."""
-        try:
-            return _unmet(self._execute, self.unchecked)
-        except UnmetRequirements as error:  # the connection was a new one
-            return error.unmet
-        except (exceptions.RedisError, OSError) as error:
-            raise self._unavailable(error) from error
-
-    def _execute(self, *command: Any) -> Any:
-        """Return the answer to a command. Raises Unavailable and what redis-py raises."""
-        call = Call(command)
-        self.waiting.append(call)
-        try:
-            with self.turn:
-                if not call.is_sent:  # by the thread or greenlet that had its turn before
-                    time.sleep(0)  # lets other calls that are ready join the pipeline
-                    self._send([self.waiting.popleft() for _ in range(len(self.waiting))])
-        finally:
-            if not call.is_sent:  # this greenlet was killed
-                self.waiting.remove(call)
-        if isinstance(call.answer, Exception):
-            raise call.answer
-        return call.answer
-
-    def _send(self, calls: list[Call]) -> None:
-        """Set the answers of the calls."""
-        for call in calls:
-            call.is_sent = True
+    def _call(self, function: Callable[[], Any]) -> Any:
         if time.monotonic() < self.away_until:
-            for call in calls:
-                call.answer = Unavailable("it could not be reached a moment ago")
-            return
-        self._send_pipeline(calls)
-        lost = [call for call in calls if isinstance(call.answer, exceptions.NoScriptError)]
-        if lost:
-            self._send_pipeline([Call(("SCRIPT LOAD", SCRIPT)), *lost])
-
-    def _send_pipeline(self, calls: list[Call]) -> None:
+            raise Unavailable("it did not answer a moment ago")
+        _deadline.set(time.monotonic() + TIMEOUT)
         try:
-            with self.redis.pipeline(transaction=False) as pipeline:
-                for call in calls:
-                    # redis-py has no types here.
-                    pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
-                answers = pipeline.execute(raise_on_error=False)
-        except (exceptions.RedisError, OSError) as error:
-            self.away_until = time.monotonic() + PAUSE
-            answers = [error] * len(calls)
-        for call, answer in zip(calls, answers, strict=True):
-            call.answer = answer
-
-    def _unavailable(self, error: Exception) -> Unavailable:
-        """Return the exception to raise, and log the reason unless the log says so already."""
-        if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
-            # After a failover, connections must lead to another server.
-            self.redis.connection_pool.disconnect(inuse_connections=False)
-        reason = _reason(error)
-        if reason != self.logged:
-            log.warning("The store takes no reports: %s", reason)
-            self.logged = reason
-        return Unavailable(reason)
+            return function()
+        except exceptions.RedisError as error:
+            if isinstance(error, exceptions.TimeoutError):
+                self.away_until = time.monotonic() + PAUSE
+            if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):
+                # After a failover, connections must lead to another server.
+                self.redis.connection_pool.disconnect(inuse_connections=False)
+            reason = _reason(error)
+            if reason != self.logged:
+                log.warning("The store takes no reports: %s", reason)
+                self.logged = reason
+            if isinstance(error, UnmetRequirements):
+                raise
+            raise Unavailable(reason) from error
 
 
-def _pool(url: str, **options: Any) -> ConnectionPool:
+def _pool(url: str, connect: Callable[[Any], None]) -> BlockingConnectionPool:
     """Return what makes connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
@@ -154,45 +140,48 @@ def _pool(url: str, **options: Any) -> ConnectionPool:
         number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
         if unknown or (number and not number.isdecimal()):
             raise ValueError
-        return ConnectionPool.from_url(
+        return BlockingConnectionPool.from_url(
             url,
-            socket_connect_timeout=TIMEOUT,
-            socket_timeout=TIMEOUT,
+            connection_class=CLASSES.get(parts.scheme),
+            max_connections=CONNECTIONS,
+            timeout=TIMEOUT,
             # The server may have closed a connection; a second timeout would take too long.
             retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
-            protocol=2,
-            **options,
+            redis_connect_func=connect,
+            protocol=2,  # with 3, a new connection takes a response more
+            driver_info=None,  # with one, two more
         )
     except ValueError:
         raise InvalidURL("The URL of the store cannot be used.") from None
 
 
-def _prepare(connection: Connection, unchecked: bool) -> None:
-    """Log in on a new connection, and refuse a server that would break a promise."""
+def _connect(connection: AbstractConnection, unchecked: bool) -> None:
+    """Log in on a new connection, and check the server."""
+
+    def ask(*command: str) -> Any:
+        connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type
+        return connection.read_response()
+
     connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
-    if unmet := _unmet(partial(_ask, connection), unchecked):
-        raise UnmetRequirements(unmet)
+    _check(ask, unchecked)
 
 
-def _unmet(ask: Callable[..., Any], unchecked: bool) -> list[ServerRequirement]:
-    ask("PING")  # also if nothing is checked
+def _check(ask: Callable[..., Any], unchecked: bool) -> None:
+    """Raise UnmetRequirements if the server has been configured to break a promise."""
+    if unchecked:
+        ask("PING")
+        return
     try:
-        return [
-            each
-            for each in ([] if unchecked else REQUIREMENTS)
-            if ask("CONFIG", "GET", each.option)[1:] != [each.value.encode()]
-        ]
+        flat = ask("CONFIG", "GET", *(each.option for each in REQUIREMENTS))
     except exceptions.ResponseError as error:
         unknown = str(error).lower().startswith("unknown command")
         if not unknown and not isinstance(error, exceptions.NoPermissionError):
             raise
-        return [READABLE_CONFIGURATION]
-
-
-def _ask(connection: Connection, *command: Any) -> Any:
-    """Send a command on a connection and return the answer."""
-    connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type here
-    return connection.read_response()
+        raise UnmetRequirements([READABLE_CONFIGURATION]) from error
+    values = dict(zip(flat[::2], flat[1::2], strict=True))
+    unmet = [e for e in REQUIREMENTS if values.get(e.option.encode()) != e.value.encode()]
+    if unmet:
+        raise UnmetRequirements(unmet)
 
 
 def _reason(error: Exception) -> str:
@@ -209,7 +198,3 @@ def _reason(error: Exception) -> str:
 def client(url: str, unchecked: bool) -> Client:
     """Return the client of this process for a server; `unchecked` accepts any configuration."""
     return Client(url, unchecked)
-
-
-# A forked process must not use the connections of its parent.
-os.register_at_fork(after_in_child=client.cache_clear)

@@ -40,6 +40,12 @@ REQUIREMENTS = [
         "noeviction",
         "The store would drop reports when its memory is full, and nobody would know.",
     ),
+    ServerRequirement(
+        "slowlog-log-slower-than",
+        "-1",
+        "The store would keep the arguments of slow commands: its option "
+        "`slowlog-log-slower-than` is on.",
+    ),
 ]
 READABLE_CONFIGURATION = ReadableConfiguration(
     "", "", "The store does not tell its configuration: CONFIG is forbidden."

@@ -1,37 +1,28 @@
--- Performs one operation on a cache; redis.py describes the keys. The server runs a script without
--- other commands in between. When the server has reached `maxmemory`, it refuses only the first
--- write of a script, and only if that write needs memory. It never refuses a later write, so a
--- script that was refused has changed nothing.
+-- Performs one operation on the cache; redis.py describes the keys. The server runs a script without
+-- other commands in between.
 --
--- KEYS[1] is the prefix of every key of a cache, and the other KEYS are those of its sections. ARGV
--- has the name of the operation, the time, GRANULARITY, HISTORY, and the arguments of the operation.
--- Moments are in POSIX seconds; an expiry of "inf" means never.
+-- KEYS has the prefix of every key. ARGV has the name of the operation, the time in POSIX seconds,
+-- the retention in days, CLOCK_TOLERANCE, and the arguments of the operation.
 local call, floor = redis.call, math.floor
-local period, periods = tonumber(ARGV[3]), tonumber(ARGV[4])
-local SECTIONS = KEYS[1] .. 'sections' -- the names of those that may have keys
--- The names of the keys and the time for the cache or section that is in use; see `use`.
-local prefix, now, META, LIVE, CLOSED, IDS, VALUES, COUNTS
--- The clocks of several hosts differ a little: one that is this far behind does not reopen a
--- period.
-local SLACK = 60
-local live -- the expiries of the live keys, the earliest first
+local now, retention, tolerance = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local DAY = 86400
+local GRACE = 600 -- seconds after which the server deletes a key that no operation has deleted
 
-local function records(expiry) return prefix .. 'records:' .. expiry end
-local function tally(expiry) return prefix .. 'tally:' .. expiry end
-local function history(start) return prefix .. 'history:' .. start end
-local function number(expiry) return expiry == 'inf' and math.huge or tonumber(expiry) end
-local function text(moment) return string.format('%.17g', moment) end
-local function milliseconds(moment) return string.format('%.0f', math.ceil(moment * 1000)) end
-local function start_of(moment) return floor(moment / period) * period end
+local function key(name) return KEYS[1] .. name end
+local META, ANSWERS, CLOSED, RAW = key('meta'), key('answers'), key('closed'), key('raw')
+local VALUES, IDS, COUNTS = key('values'), key('ids'), key('counts')
+local function records(day) return key('day:' .. day.number) end
+local function tally(day) return key('tally:' .. day.number) end
 
--- Return the number of this change, which is the same in all of one run.
-local number_of_run
-local function change()
-  number_of_run = number_of_run or call('HINCRBY', META, 'changes', 1)
-  return number_of_run
+local began, text = unpack(call('HMGET', META, 'day', 'days'))
+began = began and assert(tonumber(began))
+local today = floor(now / DAY)
+if began and today < began and began <= floor((now + tolerance) / DAY) then today = began end
+local days = {} -- that have live keys, the newest first
+for number, date in string.gmatch(text or '', '(%d+) (%d+)') do
+  table.insert(days, {number = tonumber(number), date = tonumber(date)})
 end
-
-local function changes() return tonumber(call('HGET', META, 'changes')) end
+assert(days[1] or not began)
 
 local function each_pair(flat)
   local i = -1
@@ -41,381 +32,262 @@ local function each_pair(flat)
   end
 end
 
--- Several expiries share these keys. Keep them after the last record has expired, for as long as
--- the history lasts: the next operation, however late, computes the tally of the past period.
-local function keep_until(moment)
-  local last = math.max(moment, number(call('HGET', META, 'last') or '0'))
-  if last <= now then return end -- everything has expired, and what is set next calls this again
-  call('HSET', META, 'last', last == math.huge and 'inf' or text(last))
-  local keys = {META, LIVE, CLOSED, IDS, VALUES, COUNTS}
-  if prefix == KEYS[1] then table.insert(keys, SECTIONS) end
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do table.insert(keys, tally(expiry)) end
-  for _, key in ipairs(keys) do
-    if last == math.huge then
-      call('PERSIST', key)
-    else
-      call('PEXPIREAT', key, milliseconds(last + (periods + 1) * period))
-    end
-  end
+-- Return the number of this change, which is the same in all of one run.
+local number_of_run
+local function change()
+  number_of_run = number_of_run or call('HINCRBY', META, 'change', 1)
+  return number_of_run
 end
 
--- Prepare for the first record with this expiry. The server itself deletes the records on time.
-local function open(expiry)
-  call('ZADD', LIVE, expiry, expiry)
-  if expiry ~= 'inf' then
-    call('PEXPIREAT', records(expiry), milliseconds(expiry))
-    local began, longest = unpack(call('HMGET', META, 'began', 'longest'))
-    local length = number(expiry) - (began or 0)
-    if length > tonumber(longest or 0) then call('HSET', META, 'longest', text(length)) end
-  end
-  keep_until(number(expiry))
-end
+-- Remember that this run changes a day, the values, or the days that are over.
+local function changed(what) call('HSET', META, 'at:' .. what, change()) end
 
-local function add(hash, field, by)
-  local sum = call('HINCRBY', hash, field, by)
-  if sum <= 0 then call('HDEL', hash, field) end
+-- Give a key that may be new the deadline of all others.
+local function keep(name) call('PEXPIREAT', name, call('PEXPIRETIME', META), 'NX') end
+
+local function add(hash, field, number)
+  local sum = call('HINCRBY', hash, field, number)
+  if sum == number then keep(hash) end
+  if sum == 0 then call('HDEL', hash, field) end
   return sum
 end
 
--- Count more live keys with this value, or fewer, and forget a value that no live key has.
-local function count_value(id, by)
-  if add(COUNTS, id, by) > 0 then return end
-  local value = call('HGET', VALUES, id)
-  if value then
-    call('HDEL', VALUES, id)
-    call('HDEL', IDS, value)
-    call('HSET', META, 'values', change())
-  end
+local function forget_value(id)
+  call('HDEL', IDS, call('HGET', VALUES, id))
+  call('HDEL', VALUES, id)
+  changed('values')
 end
 
--- A code is the id of a value, doubled, and one more if the key was renewed. The id of None is 0.
-local function count(expiry, code, by)
-  add(tally(expiry), code, by)
-  call('HSET', META, 'tally:' .. expiry, change())
-  count_value(floor(code / 2), by)
+-- Count more live keys, or fewer. A code is the id of a value, doubled, and one more if the key is
+-- established. The id of null is 0.
+local function count(day, code, number)
+  local id = floor(code / 2)
+  add(tally(day), code, number)
+  if id > 0 and add(COUNTS, id, number) == 0 then forget_value(id) end
+  changed(day.number)
 end
 
-local function drop(expiry)
-  call('UNLINK', records(expiry), tally(expiry))
-  call('ZREM', LIVE, expiry)
-  call('HDEL', META, 'tally:' .. expiry)
-end
-
-local function leave(digest, expiry, code)
-  call('HDEL', records(expiry), digest)
-  count(expiry, code, -1)
-  if call('EXISTS', records(expiry)) == 0 then drop(expiry) end
-end
-
--- Hide the position of a key in a section. The server keeps the fields of a small hash in the order in
--- which they were set. If two sections did the same, their keys could be matched by their positions.
-local SMALL = 512
-local function mix(key)
-  for _ = 1, 3 do
-    local size = call('HLEN', key)
-    if size < 2 or size > SMALL then return end
-    local digest = call('HRANDFIELD', key)
-    local code = call('HGET', key, digest)
-    call('HDEL', key, digest)
-    call('HSET', key, digest, code)
-  end
-end
-
--- Put a key where it belongs before it leaves the place where it was, or the store might forget a
--- value in between.
-local function place(digest, expiry, code, old_expiry, old_code)
-  local first = call('EXISTS', records(expiry)) == 0
-  call('HSET', records(expiry), digest, code)
-  if prefix ~= KEYS[1] then mix(records(expiry)) end
-  count(expiry, code, 1)
-  if first then open(expiry) end
-  if old_expiry == expiry then
-    count(expiry, old_code, -1)
-  elseif old_expiry then
-    leave(digest, old_expiry, old_code)
-  end
-end
-
-local function pack_tally()
-  local cohorts = {}
-  for i, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do
-    cohorts[i] = {expiry, table.concat(call('HGETALL', tally(expiry)), ' ')}
-  end
-  return cmsgpack.pack({call('HGETALL', VALUES), cohorts})
-end
-
-local function forget_history(first, last)
-  for _, start in ipairs(call('ZRANGEBYSCORE', CLOSED, first, last)) do
-    call('UNLINK', history(start))
-    call('ZREM', CLOSED, start)
-  end
-end
-
-local function close(start)
-  call('HSET', history(start), 'tally', pack_tally())
-  call('PEXPIREAT', history(start), milliseconds(start + (periods + 1) * period))
-  call('ZADD', CLOSED, start, text(start))
-end
-
--- The clock went back. Forget the periods that have not ended by the new time, and shorten each
--- expiry that is later than a key set now could have.
-local function go_back(today)
-  forget_history(today, '+inf')
-  local latest = today + tonumber(call('HGET', META, 'longest') or 0)
-  for _, expiry in ipairs(call('ZRANGEBYSCORE', LIVE, '(' .. text(latest), '(inf')) do
-    local cursor, found = '0', nil
-    repeat
-      cursor, found = unpack(call('HSCAN', records(expiry), cursor, 'COUNT', 1000))
-      for digest, code in each_pair(found) do call('HSET', records(text(latest)), digest, code) end
-    until cursor == '0'
-    for code, size in each_pair(call('HGETALL', tally(expiry))) do
-      count(text(latest), code, size)
-      count(expiry, code, -size)
-    end
-    drop(expiry)
-    open(text(latest))
-  end
-end
-
-local function begin_period(today, before)
-  call('ZREM', CLOSED, '') -- needs no memory, so that reads work even when the store is full
-  call('HSET', META, 'turned', change(), 'began', text(today))
-  if today < before then
-    go_back(today)
-  elseif periods > 0 then
-    close(before)
-    forget_history('-inf', '(' .. text(today - periods * period))
-  end
-  keep_until(today + period)
-end
-
-local function begin(change_number)
-  local number = text(change_number)
-  call('HSET', META, 'changes', number, 'values', number, 'turned', number, 'since', text(now))
-  if period > 0 then
-    call('HSET', META, 'began', text(start_of(now)))
-    keep_until(start_of(now) + period)
-  end
-end
-
--- Close the period that is over, and forget the keys that have expired.
-local function expire()
-  local since, began = unpack(call('HMGET', META, 'since', 'began'))
-  if not since then
-    begin(floor(now * 1000000)) -- larger than any number of a store that was lost
-  elseif now < since - SLACK then
-    call('HSET', META, 'since', text(now))
-  end
-  began = tonumber(began)
-  if began then
-    if began - SLACK <= now and now < began then now = began end
-    if start_of(now) ~= began then begin_period(start_of(now), began) end
-  end
-  live = call('ZRANGE', LIVE, 0, -1)
-  while live[1] and number(live[1]) <= now do
-    local expiry = table.remove(live, 1)
-    local codes = call('HGETALL', tally(expiry))
-    drop(expiry)
-    change()
-    for code, size in each_pair(codes) do count_value(floor(code / 2), -size) end
-  end
-end
-
--- Most instances report every day, so most keys are found under the latest expiries.
+-- Most instances report every day, so most keys are found in the newest days.
 local function find(digest)
-  for i = #live, 1, -1 do
-    local code = call('HGET', records(live[i]), digest)
-    if code then return live[i], tonumber(code) end
+  for _, day in ipairs(days) do
+    local code = call('HGET', records(day), digest)
+    if code then return day, assert(tonumber(code)) end
   end
 end
 
-local function is_full(max_entries)
-  local size = 0
-  for _, expiry in ipairs(live) do size = size + call('HLEN', records(expiry)) end
-  return size >= max_entries
-end
-
-local function id_of(value)
-  if value == '' then return 0 end
-  return tonumber(call('HGET', IDS, value))
-end
-
-local function has_room_for_value(old_code, max_values)
-  local values = call('HLEN', VALUES)
-  if values < max_values then return true end
-  local old_id = floor((old_code or 0) / 2)
-  return values == max_values and old_id > 0 and call('HGET', COUNTS, old_id) == '1'
-end
+local function id_of(value) return value == 'null' and 0 or tonumber(call('HGET', IDS, value)) end
 
 local function new_id(value)
   local id = call('HINCRBY', META, 'ids', 1)
   call('HSET', IDS, value, id)
   call('HSET', VALUES, id, value)
-  call('HSET', META, 'values', change())
-  keep_until(0)
+  keep(IDS)
+  keep(VALUES)
+  changed('values')
   return id
+end
+
+-- Return the state of the live keys, but only what has changed since the change `known`.
+local function pack(known, answers)
+  local function is_new(what) return tonumber(call('HGET', META, 'at:' .. what)) > known end
+  local packed = {}
+  for i, day in ipairs(days) do
+    packed[i] = {day.number, day.date}
+    if is_new(day.number) then packed[i][3] = table.concat(call('HGETALL', tally(day)), ' ') end
+  end
+  return {began, packed, answers, is_new('values') and call('HGETALL', VALUES) or nil}
+end
+
+-- Forget the past days for which a function returns true.
+local function forget(hash, is_forgotten)
+  for _, day in ipairs(call('HKEYS', hash)) do
+    if is_forgotten(tonumber(day)) then call('HDEL', hash, day) end
+  end
+end
+
+-- Keep the tally of the day that is over, and forget the days that are too old.
+local function close(unit, history, max_tallies)
+  local answers = {}
+  for name, number in each_pair(call('ZRANGE', ANSWERS, 0, -1, 'WITHSCORES')) do
+    local rounded = floor(number / unit) * unit
+    if rounded > 0 then table.insert(answers, {name, rounded}) end
+  end
+  call('HSET', RAW, began, cmsgpack.pack(pack(-1, answers)))
+  local oldest = today - history
+  local tallies = call('HKEYS', RAW)
+  table.sort(tallies, function(a, b) return tonumber(a) > tonumber(b) end)
+  local oldest_tally = math.max(oldest, tonumber(tallies[tonumber(max_tallies)] or 0))
+  forget(RAW, function(day) return day < oldest_tally end)
+  forget(CLOSED, function(day) return day < oldest end)
+end
+
+-- Reopen the days that are not over any more, and date their keys today.
+local function go_back()
+  for _, hash in ipairs({RAW, CLOSED}) do
+    forget(hash, function(day) return day >= today end)
+  end
+  for _, day in ipairs(days) do day.date = math.min(day.date, today) end
+  if now < tonumber(call('HGET', META, 'since')) then call('HSET', META, 'since', ARGV[2]) end
+end
+
+local function drop(day)
+  call('UNLINK', records(day), tally(day))
+  call('HDEL', META, 'at:' .. day.number)
+end
+
+local function drop_expired()
+  local live = {}
+  for _, day in ipairs(days) do
+    if day.date < today - retention or call('EXISTS', tally(day)) == 0 then
+      drop(day)
+    else
+      table.insert(live, day)
+    end
+  end
+  days = live
+end
+
+-- Count the live keys anew, and forget the values that none of them has.
+local function recount()
+  local live, counts = 0, {}
+  for _, day in ipairs(days) do
+    for code, number in each_pair(call('HGETALL', tally(day))) do
+      local id = floor(code / 2)
+      live, counts[id] = live + number, (counts[id] or 0) + number
+    end
+  end
+  call('HSET', META, 'live', live)
+  for _, id in ipairs(call('HKEYS', VALUES)) do
+    local number = counts[tonumber(id)]
+    if number then
+      call('HSET', COUNTS, id, number)
+    else
+      call('HDEL', COUNTS, id)
+      forget_value(id)
+    end
+  end
+end
+
+local function open()
+  table.insert(days, 1, {number = change(), date = today})
+  changed(days[1].number)
+  local flat = {}
+  for i, day in ipairs(days) do flat[i] = day.number .. ' ' .. day.date end
+  call('HSET', META, 'day', today, 'days', table.concat(flat, ' '))
+end
+
+-- Have the server delete everything, in case that no process is left to do so.
+local function set_deadlines()
+  local function expire(name, date)
+    call('PEXPIRE', name, floor(((date + retention + 1) * DAY - now + GRACE) * 1000))
+  end
+  for _, day in ipairs(days) do
+    expire(records(day), day.date)
+    expire(tally(day), today) -- until the last day with any of these keys is closed
+  end
+  for _, name in ipairs({ANSWERS, CLOSED, RAW, VALUES, IDS, COUNTS, META}) do expire(name, today) end
 end
 
 local run = {}
 
--- Return 1 if the key was set, also with an expiry in the past, which deletes it; 0 if it was not;
--- or the name of the refusal.
-function run.put(how, digest, expiry, value, max_entries, max_values)
-  local old_expiry, old_code = find(digest)
-  if how == 'add' and old_code or how == 'touch' and not old_code then return 0 end
-  if number(expiry) <= now then
-    if old_code then run.delete(digest) end
-    return 1
+-- Begin to count from zero.
+function run.clear()
+  for _, day in ipairs(days) do drop(day) end
+  call('UNLINK', ANSWERS, CLOSED, RAW, VALUES, IDS, COUNTS, META)
+  days, today = {}, floor(now / DAY)
+  call('HSET', META, 'epoch', table.concat(call('TIME'), '.'), 'since', ARGV[2], 'live', 0)
+  changed('values')
+  changed('closed')
+  open()
+  set_deadlines()
+end
+
+-- Begin another day if one has begun, or if the clock went back to an earlier one.
+function run.expire(unit, history, max_tallies)
+  if not began then return run.clear() end
+  if today ~= began then
+    if today > began then close(unit, history, max_tallies) else go_back() end
+    call('UNLINK', ANSWERS)
+    changed('closed')
+    drop_expired()
+    recount()
+    open()
   end
-  local id, renewed
-  if how == 'touch' then
-    id, renewed = floor(old_code / 2), old_code % 2 == 1
-  else
-    if not old_code and is_full(tonumber(max_entries)) then return 'CacheFull' end
-    id = id_of(value)
-    if not id and not has_room_for_value(old_code, tonumber(max_values)) then
+  set_deadlines()
+end
+
+-- Set a key, and count the answers if the key was last set on an earlier day.
+function run.put(digest, value, max_entries, max_values, ...)
+  local old, old_code = find(digest)
+  if not old and tonumber(call('HGET', META, 'live')) >= tonumber(max_entries) then
+    return 'CacheFull'
+  end
+  local id = id_of(value)
+  if not id then
+    local replaced = old and call('HGET', COUNTS, floor(old_code / 2)) == '1'
+    if call('HLEN', VALUES) - (replaced and 1 or 0) >= tonumber(max_values) then
       return 'TooManyValues'
     end
-    renewed = old_code and (old_code % 2 == 1 or number(expiry) > number(old_expiry))
+    id = new_id(value)
   end
-  local bit = renewed and 1 or 0
-  if old_expiry == expiry and id and old_code == id * 2 + bit then
-    run.probe()
-  else
-    place(digest, expiry, (id or new_id(value)) * 2 + bit, old_expiry, old_code)
+  local returned = old and old.date < today
+  local established = old and (returned or old_code % 2 == 1)
+  local code = 2 * id + (established and 1 or 0)
+  for _, name in ipairs(returned and {...} or {}) do
+    if call('ZINCRBY', ANSWERS, 1, name) == '1' then keep(ANSWERS) end
   end
-  return 1
+  local new = days[1]
+  if old ~= new or old_code ~= code then
+    if call('HSET', records(new), digest, code) == 1 then keep(records(new)) end
+    count(new, code, 1)
+    if not old then call('HINCRBY', META, 'live', 1) end
+    if old and old ~= new then call('HDEL', records(old), digest) end
+    if old then count(old, old_code, -1) end
+  end
+  return today
 end
 
 function run.get(digest)
   local _, code = find(digest)
   if not code then return false end
-  return code > 1 and call('HGET', VALUES, floor(code / 2)) or ''
+  return code < 2 and 'null' or call('HGET', VALUES, floor(code / 2))
 end
 
 function run.delete(digest)
-  local expiry, code = find(digest)
-  if not code then return 0 end
-  leave(digest, expiry, code)
+  local day, code = find(digest)
+  if not day then return 0 end
+  call('HDEL', records(day), digest)
+  call('HINCRBY', META, 'live', -1)
+  count(day, code, -1)
   return 1
 end
 
--- Return the number of the last change, then the values and the tally of each expiry, or false
--- instead of those that have not changed since the change with the number `known`.
-function run.tally(known)
-  known = tonumber(known)
-  local cohorts = {}
-  for i, expiry in ipairs(live) do
-    local changed = tonumber(call('HGET', META, 'tally:' .. expiry)) > known
-    cohorts[i] = {expiry, changed and table.concat(call('HGETALL', tally(expiry)), ' ')}
+-- Return the state and the tallies of the days that are over, or false if the last change was
+-- `known`. What has not changed since is left out.
+function run.read(epoch, known)
+  local latest, last, since, at = unpack(call('HMGET', META, 'epoch', 'change', 'since', 'at:closed'))
+  known, last = epoch == latest and tonumber(known) or -1, tonumber(last)
+  if known == last then return false end
+  local state = {latest, last, tonumber(since), pack(known, {})}
+  if tonumber(at) <= known then return {cmsgpack.pack(state)} end
+  state[5] = {}
+  for day, summary in each_pair(call('HGETALL', CLOSED)) do
+    table.insert(state[5], {tonumber(day), summary})
   end
-  local values = tonumber(call('HGET', META, 'values')) > known and call('HGETALL', VALUES)
-  return {changes(), values, cohorts}
+  return {cmsgpack.pack(state), unpack(call('HVALS', RAW))}
 end
 
-function run.changes() return changes() end
-
-function run.since() return call('HGET', META, 'since') end
-
--- Return the number of the last change of the history, and the periods; false if `known` is that
--- number.
-function run.history(known)
-  local turned, closed = call('HGET', META, 'turned'), {}
-  if turned == known then return {turned, false} end
-  for _, start in ipairs(call('ZRANGE', CLOSED, 0, -1)) do
-    local packed, summary = unpack(call('HMGET', history(start), 'tally', 'summary'))
-    if packed or summary then -- the server may have dropped it a moment early
-      table.insert(closed, {start, summary, packed and cmsgpack.unpack(packed)})
-    end
-  end
-  return {turned, closed}
+-- Keep a summary of a day that is over in place of its tally.
+function run.keep(day, summary)
+  if call('HDEL', RAW, day) == 0 then return end
+  call('HSET', CLOSED, day, summary)
+  keep(CLOSED)
+  changed('closed')
 end
 
-function run.summarize(start, summary)
-  if call('EXISTS', history(start)) == 0 then return end
-  call('HSET', META, 'turned', change())
-  call('HSET', history(start), 'summary', summary)
-  call('HDEL', history(start), 'tally')
-end
+-- The server refuses to run this where it would refuse to run `put`.
+function run.probe() end
 
--- Fail where a report would fail.
-function run.probe() call('HINCRBY', META, 'changes', 0) end
-
-function run.expire() end
-
-function run.clear()
-  local number = change()
-  for _, expiry in ipairs(call('ZRANGE', LIVE, 0, -1)) do drop(expiry) end
-  forget_history('-inf', '+inf')
-  call('UNLINK', META, LIVE, CLOSED, IDS, VALUES, COUNTS)
-  if prefix == KEYS[1] then call('UNLINK', SECTIONS) end
-  now = tonumber(ARGV[2])
-  begin(number)
-end
-
-function run.sections() return call('SMEMBERS', SECTIONS) end
-
-local function use(of)
-  if of == prefix then return end
-  prefix, now, number_of_run = of, tonumber(ARGV[2]), nil
-  META, LIVE, CLOSED = prefix .. 'meta', prefix .. 'live', prefix .. 'closed'
-  IDS, VALUES, COUNTS = prefix .. 'ids', prefix .. 'values', prefix .. 'counts'
-  expire()
-end
-
-local function name_of(section) return (section:sub(#KEYS[1] + 1, -2)) end
-
--- Return the names of the sections that have keys in the store, but are not in use by this run.
-local function other_sections()
-  local used, others = {}, {}
-  for i = 2, #KEYS do used[KEYS[i]] = true end
-  for _, section in ipairs(call('SMEMBERS', SECTIONS)) do
-    if not used[KEYS[1] .. section .. ':'] then table.insert(others, section) end
-  end
-  return others
-end
-
--- Put a key, and put or delete it in the sections. `sections` has a digest and a value for each of
--- them; an empty value deletes the key. Return the answer of `put`, then the other sections.
-function run.put_all(digest, expiry, value, max_entries, max_values, ...)
-  local answer = run.put('set', digest, expiry, value, max_entries, max_values)
-  if answer ~= 1 then return {answer} end
-  local sections, set = {...}, {}
-  for i = 2, #KEYS do
-    use(KEYS[i])
-    local digest, value = sections[2 * i - 3], sections[2 * i - 2]
-    if value == '' then
-      run.delete(digest)
-      if call('ZCARD', LIVE) == 0 then call('SREM', SECTIONS, name_of(KEYS[i])) end
-    else
-      run.put('set', digest, expiry, value, math.huge, math.huge)
-      table.insert(set, name_of(KEYS[i]))
-    end
-  end
-  use(KEYS[1])
-  if set[1] and call('SADD', SECTIONS, unpack(set)) > 0 then keep_until(0) end
-  return {answer, unpack(other_sections())}
-end
-
--- Delete a key from the cache and from the sections. Return the answer, then the other sections.
-function run.delete_all(...)
-  local digests, answers = {...}, {}
-  for i, key in ipairs(KEYS) do
-    use(key)
-    answers[i] = run.delete(digests[i])
-  end
-  return {answers[1], unpack(other_sections())}
-end
-
--- Return the answers of the cache and its sections to an operation with one argument for each.
-function run.each(operation, ...)
-  local arguments, answers = {...}, {}
-  for i, key in ipairs(KEYS) do
-    use(key)
-    answers[i] = run[operation](arguments[i]) or false
-  end
-  return answers
-end
-
-use(KEYS[1])
-return run[ARGV[1]](unpack(ARGV, 5))
+local operation = ARGV[1]
+if today ~= began and operation ~= 'expire' and operation ~= 'clear' then return 'NewDay' end
+return run[operation](unpack(ARGV, 5))

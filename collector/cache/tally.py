@@ -1,54 +1,93 @@
-"""The tally of a cache: how many live keys have which value, at one moment."""
+"""The state of a cache: how many live keys have which value, and the days that are over."""
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
-Name = bytes  # identifies one distinct value within a tally; opaque to the app
-Counts = Mapping[Name, int]  # live keys, by the name of their value
+import msgspec
+
+Name = bytes  # a value in JSON, with sorted keys; equal values have equal names
+Counts = Mapping[Name, int]  # the number of live keys by value
+NULL: Name = b"null"  # always fits, and does not count as a value
+T = TypeVar("T")
+
+
+class Unavailable(Exception):
+    """The store cannot be reached, does not accept writes, or has data of somebody else."""
 
 
 class Cohort(NamedTuple):
-    """The live keys that share an expiry and `renewed`.
+    """The live keys that were last set on the same UTC day, and are or are not established.
 
-    Expiry is POSIX seconds, or None for keys that never expire. A key is renewed if it was set
-    again with a later expiry while it was live.
+    `day` is a number of days since 1970-01-01. A key is established if it was set on at least two
+    days while it was live. Several cohorts may have the same day after a clock went back.
     """
 
-    expiry: float | None
-    renewed: bool
+    day: int
+    established: bool
     size: int
     counts: Counts
 
 
-@dataclass(frozen=True)
-class Tally:
-    """The distinct live values of a cache, and how many live keys have each.
+class Tally(NamedTuple):
+    """The number of live keys by value at one moment, in total and for each cohort.
 
-    A tally is a copy: later changes of the cache do not change it. Each live key belongs to one
-    cohort, so the counts of the cohorts add up to `counts`. Values are shared: do not change them.
-    If two tallies of a cache have the same object as `values`, no value was added or removed
-    between them.
+    A tally is a copy: later changes of the cache do not change it. `answers` has the number of
+    times that each answer was counted on this day. It is empty until the day is over.
     """
 
-    values: Mapping[Name, Any]
+    day: int
     counts: Counts
     cohorts: tuple[Cohort, ...]
+    answers: Mapping[str, int]
 
     @property
     def size(self) -> int:
         """The number of live keys."""
         return sum(cohort.size for cohort in self.cohorts)
 
+    @property
+    def established(self) -> int:
+        """The number of established keys."""
+        return sum(cohort.size for cohort in self.cohorts if cohort.established)
+
     def only(self, names: Container[Name]) -> "Tally":
-        """The tally of the keys whose values have these names."""
+        """Return the tally of the keys that have these values."""
         cohorts = []
         for cohort in self.cohorts:
-            counts = {name: count for name, count in cohort.counts.items() if name in names}
+            counts = _only(cohort.counts, names)
             if counts:
                 cohorts.append(cohort._replace(size=sum(counts.values()), counts=counts))
-        return Tally(
-            {name: value for name, value in self.values.items() if name in names},
-            {name: count for name, count in self.counts.items() if name in names},
-            tuple(cohorts),
-        )
+        return self._replace(counts=_only(self.counts, names), cohorts=tuple(cohorts))
+
+
+class State(NamedTuple):
+    """The tally, the days that are over, and the moment at which counting began.
+
+    `closed` has the tally of each day that is over, or the summary that replaced it, in JSON.
+    `since` is in POSIX seconds. `change` differs between any two states of a cache.
+    """
+
+    tally: Tally
+    closed: Mapping[int, Tally | bytes]
+    since: float
+    change: object
+
+
+EMPTY = State(Tally(0, {}, (), {}), {}, 0, None)  # of no cache
+
+
+def encode(value: object) -> Name:
+    """Return a value in JSON. Raises TypeError for a value that JSON does not have."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def decode(content: bytes, type_: type[T]) -> T:
+    """Return a value from JSON. Raises Unavailable for content that no `encode` has made."""
+    try:
+        return msgspec.json.decode(content, type=type_)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Unavailable("The store has data that this program did not write.") from error
+
+
+def _only(counts: Counts, names: Container[Name]) -> dict[Name, int]:
+    return {name: count for name, count in counts.items() if name in names}

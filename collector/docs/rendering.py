@@ -1,5 +1,6 @@
-"""The docs pages: Markdown templates, rendered to HTML with the settings in force."""
+"""The text of the docs pages: Markdown templates, rendered to HTML with the settings in force."""
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,32 +10,33 @@ from django.template import Context, Engine
 from django.utils.text import get_text_list
 from markdown import Markdown
 
-from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, conf
-from collector.docs import api_tables, examples
+from collector.cache import answer_unit
+from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, conf
+from collector.numbers.days import iso_date
 from collector.reports.fields import FIELDS
-from collector.views.layout import render_page
+from collector.reports.parsing import example
 
 SOURCES = Path(__file__).parent / "pages"
 TITLES = {  # by the name of the page
     "docs": "What this server counts",
     "clients": "Report from your application",
-    "api": "The API",
 }
 EXTENSIONS = ("attr_list", "fenced_code", "tables", "toc")
 TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth": "2-3"}
+EXAMPLE_DAY = 20_522  # days since 1970-01-01: the day on which the example of a report arrives
 
 
 @cache
-def page(name: str = "docs") -> str:
-    """Return a docs page as HTML."""
-    return _html(markdown(name), TITLES[name], name)
+def page(name: str) -> str:
+    """Return the text of a docs page as HTML."""
+    return _html(markdown(name))
 
 
 @cache
 def welcome(url: str) -> str:
-    """Return the first section of the docs as an HTML page, with a link to the docs at `url`."""
+    """Return the first section of the docs as HTML, with a link to the docs at `url`."""
     first_section = markdown("docs").split("[TOC]")[0]
-    return _html(f"{first_section}\n[Read the docs]({url})\n", TITLES["docs"])
+    return _html(f"{first_section}\n[Read the docs]({url})\n")
 
 
 def markdown(name: str) -> str:
@@ -47,24 +49,30 @@ def markdown(name: str) -> str:
 def facts() -> dict[str, Any]:
     """Return what the templates use: the settings in force, and examples that follow them."""
     counted = [field.label for field in FIELDS if field.counted_as]
+    report = example(conf.questions)
     return {
-        "api": api_tables,
+        "answer_unit": answer_unit(),
+        "answers": json.dumps(report.get("answers", {})),
         "conf": conf,
         "counted_labels": get_text_list(counted, "and"),
-        "example": examples,
+        "day": iso_date(EXAMPLE_DAY),
         "fields": FIELDS,
+        "forgotten_day": iso_date(EXAMPLE_DAY + conf.retention_days + 1),
+        "id": report["id"],
         "labels": get_text_list([field.label for field in FIELDS], "and"),
         "max_body": MAX_BODY,
         "max_filters": MAX_FILTERS,
         "max_listed": MAX_LISTED,
+        "max_summary_names": MAX_SUMMARY_NAMES,
         "questions": conf.questions,
+        "report": json.dumps(report),
+        "report_indented": json.dumps(report, indent=2),
         "settings": conf.in_force(),
     }
 
 
-def _html(source: str, title: str, name: str = "") -> str:
-    content = Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-    return render_page("page", title, name, content=content)
+def _html(source: str) -> str:
+    return Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
 
 
 def _clear_pages(**kwargs: Any) -> None:

@@ -6,11 +6,14 @@ Each counted field has two: its values as they were sent, and its folded values.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from collector.cache import Name, decode
+from collector.cache.tally import NULL
 from collector.numbers import folding
+from collector.questions import Table
 from collector.reports.fields import FIELDS
-
-Version = Mapping[str, str | None]  # the counted fields of a report, by name
+from collector.reports.parsing import Version
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Dimension:
 
     def name_of(self, version: Version) -> str:
         """Return the name that a version has in this dimension; a missing value is ""."""
-        return self.fold(version[self.field] or "")
+        return self.fold(getattr(version, self.field) or "")
 
 
 RAW = tuple(
@@ -34,6 +37,7 @@ RAW = tuple(
     for field in FIELDS
     if field.counted_as
 )
+VERSION, IMAGE, ARCHITECTURE = RAW
 RELEASE = Dimension("release", "releases", "release", "app", 128, folding.release)
 REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, folding.repository)
 FAMILY = Dimension("family", "families", "processor", "arch", 16, folding.family)
@@ -41,18 +45,65 @@ FOLDED = (RELEASE, REPOSITORY, FAMILY)
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 
 
+@lru_cache(folding.CACHED)
+def names_in(value: Name) -> Mapping[str, str]:
+    """Return the name that a stored version has in each dimension. Raises Unavailable."""
+    version = decode(value, Version)
+    return {name: dimension.name_of(version) for name, dimension in ALL.items()}
+
+
+Hide = tuple[tuple[str, str], ...]  # fields, each with a regular expression; "" hides nothing
+
+
 @dataclass(frozen=True)
 class Rules:
-    """Which names may be listed: none of a group below the minimum, and none that is hidden."""
+    """The rules in force: the names that may be listed, and the questions.
+
+    No name of a group below the minimum is listed, and none that is hidden.
+    """
 
     min_group: int = 1
-    hide: Mapping[str, str] | None = None  # by field, a regular expression
+    hide: Hide = ()
+    questions: Table = ()
 
-    def hides(self, dimension: Dimension, *names: str) -> bool:
-        """Return whether the pattern of the dimension's field matches one of these names."""
-        pattern = (self.hide or {}).get(dimension.field)
-        return bool(pattern) and any(re.search(str(pattern), name) for name in names)
 
-    def hides_version(self, dimension: Dimension, version: Version) -> bool:
-        """Return whether the name of a version is hidden, as it was sent or folded."""
-        return self.hides(dimension, version[dimension.field] or "", dimension.name_of(version))
+def hides(hide: Hide, dimension: Dimension, *names: str) -> bool:
+    """Return whether the pattern of the dimension's field matches one of these names."""
+    return any(
+        re.search(pattern, name)
+        for field, pattern in hide
+        if pattern and field == dimension.field
+        for name in names
+    )
+
+
+def visible_names(value: Name, hide: Hide) -> dict[str, str]:
+    """Return the names of a stored version that are not hidden, as sent or folded, by dimension."""
+    names = names_in(value)
+    return {
+        dimension: name
+        for dimension, name in names.items()
+        if not hides(hide, ALL[dimension], names[ALL[dimension].field], name)
+    }
+
+
+@lru_cache(2)  # of all versions, and of those that a filter selects
+def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, list[Name]]]:
+    """Return the stored versions by dimension and name, without hidden names.
+
+    A report changes how many instances have a version, but it seldom adds one or removes one.
+    """
+    groups: dict[str, dict[str, list[Name]]] = {name: {} for name in ALL}
+    for value in values:
+        if value != NULL:
+            for dimension, name in visible_names(value, hide).items():
+                groups[dimension].setdefault(name, []).append(value)
+    groups[RELEASE.name].pop(folding.NO_RELEASE, None)
+    return groups
+
+
+def forget_names() -> None:
+    """Forget all names: some may be of versions that no instance reports any more."""
+    group.cache_clear()
+    names_in.cache_clear()
+    folding.clear_caches()

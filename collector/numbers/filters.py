@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from collector.cache import Tally
+from collector.cache import Name, Tally
+from collector.cache.tally import NULL
 from collector.conf import MAX_FILTERS
-from collector.numbers.dimensions import ALL, Dimension, Rules, Version
+from collector.numbers.dimensions import ALL, Dimension, Rules, visible_names
 from collector.reports.parsing import Refusal
 
 
@@ -18,10 +19,9 @@ class Filter:
     names: frozenset[str]
     prefixes: tuple[str, ...]
 
-    def matches(self, version: Version) -> bool:
-        """Return whether a version has one of the names."""
-        name = self.dimension.name_of(version)
-        return name in self.names or name.startswith(self.prefixes)
+    def matches(self, name: str | None) -> bool:
+        """Return whether the filter selects a name; None is hidden, which no filter selects."""
+        return name is not None and (name in self.names or name.startswith(self.prefixes))
 
 
 Filters = tuple[Filter, ...]
@@ -82,21 +82,20 @@ def _split(value: str) -> tuple[str, str]:
     return text, value[len(text) : -1]
 
 
-def select(tally: Tally, filters: Filters, rules: Rules) -> set[bytes]:
-    """Return the keys of the values in a tally that match all filters.
+def select(tally: Tally, filters: Filters, rules: Rules) -> set[Name]:
+    """Return the values in a tally that match all filters.
 
     Instances that have the same names in the filtered dimensions form a group. Groups below the
     minimum and hidden names are left out, because a filter must not reveal a name that may not be
     listed.
     """
-    matches = [
-        (name, tuple(one.dimension.name_of(version) for one in filters))
-        for name, version in tally.values.items()
-        if version is not None
-        and all(one.matches(version) for one in filters)
-        and not any(rules.hides_version(one.dimension, version) for one in filters)
-    ]
-    groups: Counter[tuple[str, ...]] = Counter()
-    for name, group in matches:
-        groups[group] += tally.counts[name]
-    return {name for name, group in matches if groups[group] >= rules.min_group}
+    matches = []
+    groups: Counter[tuple[str | None, ...]] = Counter()
+    for value, count in tally.counts.items():
+        if value != NULL:
+            visible = visible_names(value, rules.hide)
+            group = tuple(visible.get(one.dimension.name) for one in filters)
+            if all(map(Filter.matches, filters, group)):
+                matches.append((value, group))
+                groups[group] += count
+    return {value for value, group in matches if groups[group] >= rules.min_group}

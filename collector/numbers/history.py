@@ -1,186 +1,183 @@
-"""The history: one summary per past day, with the statistics as they stood at its end.
+"""The history: a summary of each day that is over, with the statistics as they stood at its end.
 
-A summary holds counts only, and it is kept where the reports are.
+A summary contains only counts, and the cache keeps it where it keeps the reports.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import Tally, TallyCache
-from collector.conf import DAY, conf
+from collector.cache import State, Tally, TallyCache, decode, encode
+from collector.cache.tally import NULL
+from collector.conf import MAX_ANSWER_BYTES, MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
 from collector.numbers import answers
-from collector.numbers.answers import Counts
-from collector.numbers.breakdowns import (
-    ANSWERED,
-    ANSWERS,
-    Count,
-    Others,
-    count_others,
-    described,
-    folded_breakdowns,
-    list_names,
-    name_members,
-    raw_breakdowns,
-    struct,
+from collector.numbers.answers import Answers
+from collector.numbers.breakdowns import Count, Counts, Others, count_names, list_names, others
+from collector.numbers.days import Date, Timestamp, iso, iso_date
+from collector.numbers.dimensions import (
+    ARCHITECTURE,
+    IMAGE,
+    RELEASE,
+    VERSION,
+    Dimension,
+    Rules,
+    hides,
 )
-from collector.numbers.dimensions import RAW, RELEASE, Dimension, Rules
-from collector.numbers.grouping import group
-from collector.numbers.memo import once
-from collector.numbers.moments import day_of_report, iso, iso_date
-from collector.questions import Table
+from collector.numbers.memo import Memo
 
-Summary = Mapping[str, Any]  # see `summarize`
-Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
-Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 TOTALS = ("instances", "established", "reported")
+log = logging.getLogger(__name__)
 
-Day = struct(
-    "Day",
-    "The statistics as they stood at the end of a day.",
-    [
-        ("date", Date),
-        ("instances", Count),
-        ("established", Count),
-        ("reported", described(Count, "Instances that reported on this day.")),
-        *name_members(RAW),
-        ("others", Others),
-        ANSWERS,
-        ANSWERED,
-    ],
-)
+
+class Summary(Struct, frozen=True):
+    """The counts of a day that is over. Hidden names and names beyond the limits are missing."""
+
+    instances: int
+    established: int
+    reported: int  # on this day
+    versions: Mapping[str, int]
+    images: Mapping[str, int]
+    architectures: Mapping[str, int]
+    releases: Mapping[str, int]
+    answers: Mapping[str, int]  # as the cache counted them
+
+
+class Day(Struct, frozen=True):
+    """The statistics as they stood at the end of a day."""
+
+    date: Date
+    instances: Count
+    established: Count
+    reported: Annotated[Count, Meta(description="Instances that reported on this day.")]
+    versions: Annotated[Counts, Meta(description="Instances by version.")]
+    images: Annotated[Counts, Meta(description="Instances by image.")]
+    architectures: Annotated[Counts, Meta(description="Instances by architecture.")]
+    others: Others
+    answers: (
+        Annotated[Answers, Meta(description="Answers of this day, by question.")] | UnsetType
+    ) = UNSET
+    answered: (
+        Annotated[Counts, Meta(description="Instances that answered, by question.")] | UnsetType
+    ) = UNSET
 
 
 class History(Struct, frozen=True):
-    """The past days, oldest first; a day on which the server did not run is missing."""
+    """The past days, oldest first; a day on which nobody used the server is missing."""
 
-    since: Moment
-    history_days: Annotated[Count, Meta(description="How many days are kept.")]
-    days: list[Day]  # type: ignore[valid-type]  # the table of fields decides its members
+    since: Timestamp
+    history_days: Annotated[Count, Meta(description="The number of days that are kept.")]
+    days: list[Day]
 
 
-@dataclass(frozen=True, eq=False)
-class ClosedDays:
-    """The summaries of the past days by the start of each day, and the rules for listing them.
+@dataclass(frozen=True)
+class Past(Memo):
+    """The summaries of the days that are over, the oldest first, and the rules in force."""
 
-    The counts of the answers to a question are missing for days before it was asked.
-    """
-
-    summaries: Mapping[int, Summary]
+    closed: Mapping[int, Tally | bytes]
     rules: Rules
-    questions: Table = ()
-    answers: Mapping[str, Mapping[int, Counts]] = field(default_factory=dict)  # by question
+
+    @property
+    def summaries(self) -> Mapping[int, Summary]:
+        """The summaries by day. A day that could not be summarized is missing."""
+        return self.once("summaries", lambda: dict(_summaries(self.closed)))
+
+    @property
+    def days(self) -> list[Day]:
+        """The days of the history."""
+        return self.once(
+            "days",
+            lambda: [self._day(day) for day in self.summaries if conf.history_days],
+        )
+
+    @property
+    def releases(self) -> list[Counts]:
+        """The number of instances by release at the end of each of these days."""
+        return self.once(
+            "releases",
+            lambda: [self._list(RELEASE, each.releases) for each in self.summaries.values()],
+        )
+
+    @property
+    def answers(self) -> tuple[Date | None, Answers, Counts]:
+        """The latest day that is over, its answers, and the number of instances that answered."""
+        if not self.summaries:
+            return None, {}, {}
+        day = max(self.summaries)
+        counted = self.summaries[day].answers
+        return iso_date(day), *answers.of_day(counted, self.rules.questions)
+
+    def _day(self, day: int) -> Day:
+        summary = self.summaries[day]
+        listed = (
+            self._list(VERSION, summary.versions),
+            self._list(IMAGE, summary.images),
+            self._list(ARCHITECTURE, summary.architectures),
+        )
+        totals = (summary.instances, summary.established, summary.reported)
+        questions = self.rules.questions
+        answered = answers.of_day(summary.answers, questions) if questions else (UNSET, UNSET)
+        return Day(iso_date(day), *totals, *listed, others(summary.instances, listed), *answered)
+
+    def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
+        """Return the names of a summary that may be listed under the rules in force."""
+        hide = self.rules.hide
+        shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
+        return list_names(shown, self.rules.min_group)
 
 
-Histories = list[Mapping[int, Any]]  # that of the reports, and then those of the questions
-_latest: tuple[Histories, ClosedDays] | None = None
+def summarize_closed_days(cache: TallyCache, state: State, rules: Rules) -> bool:
+    """Let the cache keep the summary of each day that is over, in place of its tally.
+
+    Return whether there was such a day.
+    """
+    tallies = [each for each in state.closed.values() if isinstance(each, Tally)]
+    for tally in tallies:
+        cache.keep(tally.day, _encoded_summary(tally, rules))
+    return bool(tallies)
 
 
-def closed_days(cache: TallyCache, rules: Rules) -> ClosedDays:
-    """Return the past days of a cache: the same object for as long as nothing in them changes."""
-    global _latest  # noqa: PLW0603  the one memory of the last history
-    histories, questions, latest = summarize_closed_days(cache), conf.questions, _latest
-    if (
-        latest
-        and list(map(id, latest[0])) == list(map(id, histories))
-        and (latest[1].rules, latest[1].questions) == (rules, questions)
-    ):
-        return latest[1]
-    summaries, *answered = map(_summaries, histories)
-    names = [each.name for each in questions]
-    closed = ClosedDays(summaries, rules, questions, dict(zip(names, answered, strict=True)))
-    _latest = (histories, closed)
-    return closed
+def _encoded_summary(tally: Tally, rules: Rules) -> bytes:
+    """Return the summary of a day in JSON, or null: a day that fails must not fail the others."""
+    try:
+        return encode(summarize(tally, rules))
+    except Exception:
+        log.exception("The statistics of %s cannot be summarized", iso_date(tally.day))
+        return NULL
 
 
-def summarize_closed_days(cache: TallyCache) -> Histories:
-    """Replace the tally of each day that has closed by its summary, and return the histories."""
-    sections = [cache.section(each.section) for each in conf.questions]
-    return [
-        _summarize_each(cache, summarize),
-        *(_summarize_each(each, lambda tally, _: answers.count_values(tally)) for each in sections),
-    ]
-
-
-def _summarize_each(cache: TallyCache, make: Callable[[Tally, int], Any]) -> Mapping[int, Any]:
-    history = cache.history()
-    tallies = {start: day for start, day in history.items() if isinstance(day, Tally)}
-    for start, tally in tallies.items():
-        cache.summarize(start, make(tally, start))
-    return cache.history() if tallies else history
-
-
-def _summaries(history: Mapping[int, Any]) -> dict[int, Any]:
-    return {start: day for start, day in history.items() if not isinstance(day, Tally)}
-
-
-def summarize(tally: Tally, start: int) -> Summary:
-    """Return what is kept of the day that began at `start`, in POSIX seconds.
+def summarize(tally: Tally, rules: Rules) -> Summary:
+    """Return the summary of a day.
 
     Hidden names are left out, or they would take the place of names that are listed. Groups below
     the minimum are left out only when the summary is read.
     """
-    groups = group(tally.values, Rules(hide=conf.hide))
-    return {
-        "instances": tally.size,
-        "established": count_established(tally),
-        "reported": sum(
-            cohort.size
-            for cohort in tally.cohorts
-            if day_of_report(cohort.expiry, conf.retention_days) == start // DAY
-        ),
-        "releases": folded_breakdowns(tally, groups, min_group=1).releases,
-        **raw_breakdowns(tally, groups, min_group=1),
-    }
+    counts = count_names(tally, rules)
 
+    def listed(dimension: Dimension) -> Counts:
+        return list_names(counts[dimension.name], 1, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES)
 
-def count_established(tally: Tally) -> int:
-    """Return how many instances have reported on at least two days."""
-    return sum(cohort.size for cohort in tally.cohorts if cohort.renewed)
-
-
-def days(closed: ClosedDays) -> list[Any]:
-    """Return the past days as they are answered, a `Day` each, oldest first."""
-    return once(
-        closed,
-        "days",
-        lambda: [_day(start, closed) for start in closed.summaries],
+    return Summary(
+        tally.size,
+        tally.established,
+        sum(cohort.size for cohort in tally.cohorts if cohort.day == tally.day),
+        listed(VERSION),
+        listed(IMAGE),
+        listed(ARCHITECTURE),
+        listed(RELEASE),
+        list_names(tally.answers, 1, len(tally.answers), MAX_ANSWER_BYTES),
     )
 
 
-def releases(closed: ClosedDays) -> list[Mapping[str, int]]:
-    """Return the number of instances by release at the end of each past day, oldest first."""
-    return once(
-        closed,
-        "releases",
-        lambda: [_list(RELEASE, each, closed.rules) for each in closed.summaries.values()],
-    )
+def history(past: Past, since: float) -> History:
+    """Return the past days, and the time at which counting began, in POSIX seconds."""
+    return History(iso(since), conf.history_days, past.days)
 
 
-def history(closed: ClosedDays, since: float) -> History:
-    """Return the past days, and the moment at which counting began, as they are answered."""
-    return History(iso(since), conf.history_days, days(closed))
-
-
-def _day(start: int, closed: ClosedDays) -> Any:
-    summary = closed.summaries[start]
-    listed = {raw.breakdown: _list(raw, summary, closed.rules) for raw in RAW}
-    counts = {name: days[start] for name, days in closed.answers.items() if start in days}
-    answered = answers.members(closed.questions, counts, closed.rules.min_group)
-    others = {"answers": answered.pop("others")} if answered else {}
-    return Day(
-        date=iso_date(start // DAY),
-        **{name: summary[name] for name in TOTALS},
-        **listed,
-        others=Others(**count_others(summary["instances"], listed), **others),
-        **answered,
-    )
-
-
-def _list(dimension: Dimension, summary: Summary, rules: Rules) -> dict[str, int]:
-    """Return the names of a summary that may be listed under the present rules."""
-    counts = summary[dimension.breakdown]
-    shown = {name: count for name, count in counts.items() if not rules.hides(dimension, name)}
-    return list_names(shown, rules.min_group)
+def _summaries(closed: Mapping[int, Tally | bytes]) -> Iterator[tuple[int, Summary]]:
+    for day in sorted(closed):
+        content = closed[day]
+        if isinstance(content, bytes) and content != NULL:
+            yield day, decode(content, Summary)

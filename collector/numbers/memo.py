@@ -1,26 +1,26 @@
-"""Caches results that are computed from a snapshot or from a history, for as long as it exists."""
+"""Results that are computed once and kept beside their source."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
-MAX_RESULTS = 64  # results remembered for one source
+MAX_RESULTS = 64
 T = TypeVar("T")
-_results: WeakKeyDictionary[Any, dict[Hashable, Any]] = WeakKeyDictionary()
 
 
-def once(source: object, key: Hashable, make: Callable[[], T]) -> T:
-    """Return what `make` returns for this source and key, and call `make` only the first time.
+@dataclass(frozen=True)
+class Memo:
+    """Keeps at most MAX_RESULTS results of what it is the source of; it must never change."""
 
-    Sources are compared by identity. The results are discarded when the source is
-    garbage-collected, so a result must not refer to its source.
-    """
-    results = _results.setdefault(source, {})
-    if key in results:
-        result: T = results[key]
+    results: dict[Hashable, Any] = field(default_factory=dict, kw_only=True, compare=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` returns for this key, and call `make` only the first time."""
+        if key in self.results:
+            result: T = self.results[key]
+            return result
+        result = make()
+        if len(self.results) >= MAX_RESULTS:
+            self.results.clear()
+        self.results[key] = result
         return result
-    result = make()
-    if len(results) >= MAX_RESULTS:
-        results.clear()
-    results[key] = result
-    return result

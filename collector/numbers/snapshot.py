@@ -1,37 +1,38 @@
-"""Snapshots: the tally and the history at one moment, from which every number is computed."""
+"""Snapshots: the state of the cache and the rules at one moment, from which all numbers come."""
 
-import threading
-import time
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from threading import Lock
 
-from collector.cache import Tally, TallyCache, records
-from collector.conf import DAY, conf
-from collector.numbers import folding, grouping
-from collector.numbers.answers import Counts, count_values
+from collector.cache import EMPTY, State, Tally, TallyCache, records
+from collector.conf import conf
+from collector.numbers.days import whole_day_since
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
-from collector.numbers.history import ClosedDays, closed_days
-from collector.numbers.moments import whole_day_between
-from collector.questions import Table
+from collector.numbers.history import Past, summarize_closed_days
+from collector.numbers.memo import Memo
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """A tally and the days before it, at one moment. It never changes, whatever is reported."""
+@dataclass(frozen=True)
+class Snapshot(Memo):
+    """The state of the cache at one moment, and what was computed from it."""
 
-    tally: Tally
-    history: ClosedDays
-    since: float  # when counting began, POSIX seconds
-    now: float  # POSIX seconds
-    rules: Rules
-    questions: Table = ()
-    answers: Mapping[str, Counts] = field(default_factory=dict)  # by question
+    state: State
+    past: Past
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force at that moment."""
+        return self.past.rules
+
+    @property
+    def tally(self) -> Tally:
+        """The tally of all instances."""
+        return self.state.tally
 
     @property
     def warming_up(self) -> bool:
         """Whether counting began less than a whole UTC day ago, so that the counts are too low."""
-        return not whole_day_between(self.since, self.now)
+        return not whole_day_since(self.state.since, self.tally.day)
 
     def select(self, filters: Filters) -> Tally:
         """Return the tally of the instances that the filters match."""
@@ -43,58 +44,43 @@ class Snapshot:
         """Return how many instances the filters match."""
         if not filters:
             return self.tally.size
-        return sum(self.tally.counts[name] for name in select(self.tally, filters, self.rules))
+        return sum(self.tally.counts[value] for value in select(self.tally, filters, self.rules))
 
 
-_latest: tuple[Hashable, Snapshot] | None = None
-_lock = threading.Lock()
+class Snapshots:
+    """Keeps the latest snapshot of the reports."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._latest: Snapshot | None = None
+
+    def current(self) -> Snapshot:
+        """Return the latest snapshot, or a new one if the cache or the rules have changed."""
+        with self._lock:
+            self._latest = follow(self._latest, records(), rules_in_force())
+            return self._latest
 
 
-def current() -> Snapshot:
-    """Return the latest snapshot if it is still up to date; otherwise, take a new one."""
-    global _latest  # noqa: PLW0603  the one memory of the last snapshot
-    cache, rules = records(), rules_in_force()
-    with _lock:
-        now = time.time()
-        state = _state(cache, now, rules)
-        if _latest is None or _latest[0] != state:
-            _latest = (state, of_cache(cache, now, rules))
-        return _latest[1]
+def follow(latest: Snapshot | None, cache: TallyCache, rules: Rules) -> Snapshot:
+    """Return the snapshot that follows the latest one, or the latest one if nothing changed.
 
-
-def of_cache(cache: TallyCache, now: float, rules: Rules) -> Snapshot:
-    """Return a new snapshot of a cache."""
-    questions = conf.questions
-    tally, *sections = cache.tallies([each.section for each in questions])
-    pairs = zip(questions, sections, strict=True)
-    answers = {question.name: count_values(each) for question, each in pairs}
-    history = closed_days(cache, rules)
-    return Snapshot(tally, history, cache.since, now, rules, questions, answers)
-
-
-def drop_stale() -> None:
-    """Drop the latest snapshot, and all results computed from it, if it is out of date.
-
-    A request for statistics would replace it. Housekeeping calls this function, so that outdated
-    data is freed even if no requests arrive.
+    Summarize the days that are over first. Raises Unavailable.
     """
-    global _latest  # noqa: PLW0603  as in `current`
-    cache, now, rules = records(), time.time(), rules_in_force()
-    with _lock:
-        if _latest is not None and _latest[0] != _state(cache, now, rules):
-            _latest = None
-        if _latest is None or not grouping.remembers(_latest[1].tally.values):
-            grouping.forget_groups()
-            folding.clear_caches()
+    known = latest.state if latest else EMPTY
+    state = cache.read(known) or known
+    if summarize_closed_days(cache, state, rules):
+        state = cache.read(state) or state
+    if latest and latest.state is state and latest.rules == rules:
+        return latest
+    past = Past(state.closed, rules)
+    if latest and latest.past == past:
+        past = latest.past  # with all results that were computed from it
+    return Snapshot(state, past)
 
 
 def rules_in_force() -> Rules:
     """Return the rules that the settings make at this moment."""
-    return Rules(conf.min_group, dict(conf.hide))
+    return Rules(conf.min_group, tuple(conf.hide.items()), conf.questions)
 
 
-def _state(cache: TallyCache, now: float, rules: Rules) -> Hashable:
-    """Return what a snapshot depends on."""
-    questions = conf.questions
-    changes = cache.changes([each.section for each in questions])
-    return id(cache), changes, now // DAY, rules.min_group, str(rules.hide), questions
+current = Snapshots().current

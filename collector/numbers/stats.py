@@ -1,92 +1,96 @@
-"""The statistics of a snapshot, as `/stats` answers them."""
+"""The statistics of a snapshot, as `/stats` returns them."""
 
 from collections import Counter
-from typing import Any
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from collector.cache import Tally
-from collector.conf import DAY, conf
-from collector.numbers import answers
+from collector.conf import conf
+from collector.numbers.answers import Answers
 from collector.numbers.breakdowns import (
-    ANSWERED,
-    ANSWERS,
     Count,
+    Counts,
     Folded,
     Others,
-    count_others,
-    described,
-    folded_breakdowns,
-    name_members,
-    raw_breakdowns,
-    struct,
+    count_names,
+    fold,
+    list_names,
+    others,
 )
+from collector.numbers.days import Date, Timestamp, iso, iso_date
 from collector.numbers.dimensions import RAW
 from collector.numbers.filters import NO_FILTERS, Filters
-from collector.numbers.grouping import group, groups_of
-from collector.numbers.history import Date, Moment, count_established
-from collector.numbers.moments import day_of_report, iso, iso_date
 from collector.numbers.snapshot import Snapshot
 
-Numbers = struct(
-    "Numbers",
-    "The statistics.",
-    [
-        ("instances", described(Count, "Instances whose report counts now.")),
-        *name_members(RAW),
-        ("others", Others),
-        ("established", described(Count, "Instances that have reported on at least two days.")),
-        ("folded", Folded),
-        ("since", described(Moment, "When counting began.")),
-        (
-            "warming_up",
-            described(bool, "True until one whole UTC day has passed since counting began."),
-        ),
-        ("window_days", described(Count, "Days for which a report counts after the day it came.")),
-        (
-            "last_reported",
-            described(dict[Date, Count], "Instances by the day of their latest report."),
-        ),
-        ANSWERS,
-        ANSWERED,
-    ],
-)
+
+class Numbers(Struct, frozen=True):
+    """The statistics."""
+
+    instances: Annotated[Count, Meta(description="Instances whose report counts now.")]
+    versions: Annotated[Counts, Meta(description="Instances by version.")]
+    images: Annotated[Counts, Meta(description="Instances by image.")]
+    architectures: Annotated[Counts, Meta(description="Instances by architecture.")]
+    others: Others
+    established: Annotated[
+        Count, Meta(description="Instances that have reported on at least two days.")
+    ]
+    folded: Folded
+    since: Annotated[Timestamp, Meta(description="When counting began.")]
+    warming_up: Annotated[
+        bool, Meta(description="True until one whole UTC day has passed since counting began.")
+    ]
+    window_days: Annotated[
+        Count, Meta(description="Days for which a report counts after the day it came.")
+    ]
+    last_reported: Annotated[
+        dict[Date, Count], Meta(description="Instances by the day of their latest report.")
+    ]
+    answers_day: (
+        Annotated[Date | None, Meta(description="The latest day that is over.")] | UnsetType
+    ) = UNSET
+    answers: (
+        Annotated[Answers, Meta(description="Answers of that day, by question.")] | UnsetType
+    ) = UNSET
+    answered: (
+        Annotated[Counts, Meta(description="Instances that answered, by question.")] | UnsetType
+    ) = UNSET
 
 
-def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Any:
-    """Return the statistics of the instances that the filters match, as `Numbers`.
+def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
+    """Return the statistics of the instances that the filters match.
 
-    No filter applies to the answers: they are those of all instances.
+    No filter applies to the answers.
     """
-    tally = snapshot.select(filters)
-    rules = snapshot.rules
-    groups = group(tally.values, rules) if filters else groups_of(tally.values, rules)
-    listed = raw_breakdowns(tally, groups, rules.min_group)
-    answered = answers.members(snapshot.questions, snapshot.answers, rules.min_group)
-    others = {"answers": answered.pop("others")} if answered else {}
+    tally, rules = snapshot.select(filters), snapshot.rules
+    counts = count_names(tally, rules)
+    listed = versions, images, architectures = [
+        list_names(counts[raw.name], rules.min_group) for raw in RAW
+    ]
+    asked = snapshot.past.answers if rules.questions else (UNSET, UNSET, UNSET)
     return Numbers(
-        instances=tally.size,
-        **listed,
-        others=Others(**count_others(tally.size, listed), **others),
-        established=count_established(tally),
-        folded=folded_breakdowns(tally, groups, rules.min_group),
-        since=iso(snapshot.since),
-        warming_up=snapshot.warming_up,
-        window_days=conf.retention_days,
-        last_reported=last_reported(tally, snapshot.now, conf.retention_days),
-        **answered,
+        tally.size,
+        versions,
+        images,
+        architectures,
+        others(tally.size, listed),
+        tally.established,
+        fold(tally.size, counts, rules.min_group),
+        iso(snapshot.state.since),
+        snapshot.warming_up,
+        conf.retention_days,
+        last_reported(tally, conf.retention_days),
+        *asked,
     )
 
 
-def last_reported(tally: Tally, now: float, retention_days: int) -> dict[str, int]:
+def last_reported(tally: Tally, retention_days: int) -> dict[Date, int]:
     """Return the number of instances by the day of their latest report, oldest first.
 
-    Every day of the window has a number. `now` is POSIX seconds.
+    Every day of the window has a number.
     """
-    today = int(now) // DAY
     by_day: Counter[int] = Counter()
     for cohort in tally.cohorts:
-        day = day_of_report(cohort.expiry, retention_days)
-        if day is not None:
-            # If the clock went back, a report may be from a day that has not begun: count it today.
-            by_day[min(day, today)] += cohort.size
-    days = range(today - retention_days, today + 1)
+        by_day[cohort.day] += cohort.size
+    days = range(tally.day - retention_days, tally.day + 1)
     return {iso_date(day): by_day[day] for day in days}

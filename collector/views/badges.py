@@ -9,16 +9,14 @@ from urllib.parse import quote
 import msgspec
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from msgspec import Meta, Struct
 
 from collector.cache import Unavailable
-from collector.conf import conf
-from collector.numbers import answers, filters
-from collector.numbers.memo import once
+from collector.numbers import filters
 from collector.numbers.snapshot import Snapshot, current
 from collector.reports.parsing import Refusal
 from collector.views.endpoint import Endpoint, conditional, etag_of
+from collector.views.layout import render
 
 LABEL = "instances"
 LABEL_LIMIT = 64  # characters; a longer label is cut
@@ -72,7 +70,7 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
 
     It has `label` and `color`, and the filters of the statistics, or `question` and `is`.
     """
-    question = _last(query, "question", "") if conf.questions else ""
+    question = _last(query, "question", "") if "question" in query else None
     label = _NOT_PRINTABLE.sub("", _last(query, "label", question or LABEL))[:LABEL_LIMIT] or LABEL
     color = _last(query, "color", COLOR).removeprefix("#")
     if color not in COLORS and not _HEX.match(color):
@@ -87,13 +85,27 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
     return Badge(label, str(instances), color, snapshot.warming_up)
 
 
-def _count(snapshot: Snapshot, query: Mapping[str, Sequence[str]], question: str) -> int | None:
+def _count(
+    snapshot: Snapshot, query: Mapping[str, Sequence[str]], question: str | None
+) -> int | None:
     """Return the number that a badge shows, or None if it is not known. Raises Refusal."""
-    if question:
-        counted = (snapshot.questions, snapshot.answers, snapshot.rules.min_group)
-        return answers.count(*counted, question, _last(query, "is", ""))
+    if question is not None:
+        return _count_answers(snapshot, question, _last(query, "is", ""))
     chosen = filters.parse(query)
-    return once(snapshot, ("instances", chosen), lambda: snapshot.count(chosen))
+    return snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
+
+
+def _count_answers(snapshot: Snapshot, name: str, value: str) -> int | None:
+    """Return how many instances gave an answer on the latest day that is over.
+
+    Without a value, return how many answered the question. Return None if there is no such question
+    or value, or no such day.
+    """
+    day, answers, answered = snapshot.past.answers
+    known = {each.name: each.values for each in snapshot.rules.questions}
+    if day is None or value not in ("", *known.get(name, ())) or name not in known:
+        return None
+    return answers.get(name, {}).get(value, 0) if value else answered.get(name, 0)
 
 
 def static_url(badge: Badge) -> str:
@@ -110,8 +122,8 @@ def description(badge: Badge) -> BadgeDescription:
 def svg(badge: Badge) -> str:
     """Return a badge as SVG."""
     label, message = _width(badge.label), _width(badge.full_message)
-    return render_to_string(
-        "collector/badge.svg",
+    return render(
+        "badge.svg",
         {
             "badge": badge,
             "fill": COLORS.get(badge.color, f"#{badge.color}"),
@@ -135,11 +147,11 @@ class BadgeView(Endpoint):
         return conditional(request, body, self.content_type, etag_of(body))
 
     def badge(self) -> Badge:
-        """Return the badge for the query. A query that Django refuses counts as an empty one."""
+        """Return the badge for the query, or an unknown one for a query that Django refuses."""
         try:
             return badge_for(dict(self.request.GET.lists()))
         except SuspiciousOperation:
-            return badge_for({})
+            return Badge(LABEL, UNKNOWN, COLOR)
 
     def body(self, badge: Badge) -> bytes:
         """Return the badge as it is answered."""

@@ -7,8 +7,9 @@ import math
 from collections.abc import Iterator, Sequence
 from datetime import date
 
-from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+
+from collector.views.layout import render
 
 WIDTH, HEIGHT = 684, 240  # of the area in which a chart draws; the template adds the margins
 TICKS = 5  # at most this many lines above zero
@@ -112,7 +113,7 @@ def _chart(title: str, dates: Sequence[date], top: float, **shapes: object) -> S
         ],
         **shapes,
     }
-    return render_to_string("collector/chart.svg", context)
+    return render("chart.svg", context)
 
 
 def _top(values: Values) -> float:

@@ -1,32 +1,41 @@
 """The dashboard: the statistics of a snapshot and the days before it, as a page."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from collector.cache import answer_unit
 from collector.conf import conf
-from collector.numbers import filters, folding, history, trends
-from collector.numbers.dimensions import ALL, FAMILY, RAW, RELEASE, REPOSITORY, Dimension
-from collector.numbers.memo import once
-from collector.numbers.moments import iso
+from collector.numbers import filters, folding, trends
+from collector.numbers.breakdowns import Folded
+from collector.numbers.days import iso
+from collector.numbers.dimensions import (
+    ALL,
+    ARCHITECTURE,
+    FAMILY,
+    RAW,
+    RELEASE,
+    REPOSITORY,
+    Dimension,
+)
+from collector.numbers.history import Day
 from collector.numbers.snapshot import Snapshot
-from collector.numbers.stats import statistics
-from collector.questions import Question
+from collector.numbers.stats import Numbers, statistics
+from collector.questions import Question, Table
 from collector.views import charts
 from collector.views.exports import SnapshotView
-from collector.views.layout import render_page
+from collector.views.layout import render, render_page
 
 MAX_ROWS = 60  # names in a table of the page; /stats has more
 VISIBLE_ROWS = 12  # of them are visible without opening the rest
 WEEK = timedelta(days=7)
-ARCHITECTURE = next(raw for raw in RAW if raw.field == FAMILY.field)
 Query = Mapping[str, Sequence[str]]
 
 
@@ -35,6 +44,10 @@ class Dashboard(SnapshotView):
 
     content_type = "text/html; charset=utf-8"
     cross_origin = False
+
+    @property
+    def key(self) -> Hashable:
+        return super().key, int(time.time() // 60)  # the page names the minute
 
     def get(self, request: HttpRequest) -> HttpResponse:
         query = query_of_form(dict(request.GET.lists()))
@@ -105,7 +118,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
     everything = statistics(snapshot)
     numbers = statistics(snapshot, filters.parse(chosen)) if chosen else everything
-    days = [*history.days(snapshot.history), trends.today_so_far(everything)]
+    days = [*snapshot.past.days, trends.today_so_far(everything)]
     return {
         "numbers": numbers,
         "everything": everything,
@@ -115,7 +128,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "choices": [(raw.name, raw.label) for raw in RAW],
         "query": urlencode(chosen, doseq=True),
         "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
-        "as_of": iso(snapshot.now),
+        "as_of": iso(time.time()),
         "today": list(numbers.last_reported.values())[-1],
         "change": change_since_last_week(days),
         "latest": latest_release(numbers.folded),
@@ -124,7 +137,9 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "repositories": share_table(REPOSITORY, numbers.folded, chosen, numbers),
         "families": share_table(FAMILY, numbers.folded, chosen, numbers),
         "architectures": share_table(ARCHITECTURE, numbers, chosen, numbers),
-        "answers": list(answer_tables(snapshot, everything)),
+        "answers_day": everything.answers_day,
+        "answer_unit": answer_unit(),
+        "answers": list(answer_tables(snapshot.rules.questions, everything)),
         "conf": conf,
         **growth(snapshot, days),
         **adoption(snapshot, days, everything.folded.releases),
@@ -154,7 +169,9 @@ def link_to(chosen: Query) -> str:
     return "?" + urlencode(chosen, doseq=True)
 
 
-def share_table(dimension: Dimension, breakdowns: Any, chosen: Query, numbers: Any) -> ShareTable:
+def share_table(
+    dimension: Dimension, breakdowns: Any, chosen: Query, numbers: Numbers
+) -> ShareTable:
     """Return the table of a dimension from the breakdowns, folded or as sent."""
     names = getattr(breakdowns, dimension.breakdown)
     rows = list(shares(dimension, names, chosen, numbers))
@@ -163,7 +180,7 @@ def share_table(dimension: Dimension, breakdowns: Any, chosen: Query, numbers: A
 
 
 def shares(
-    dimension: Dimension, names: Mapping[str, int], chosen: Query, numbers: Any
+    dimension: Dimension, names: Mapping[str, int], chosen: Query, numbers: Numbers
 ) -> Iterator[Share]:
     """Return the share of each name, for the first MAX_ROWS of them.
 
@@ -187,24 +204,22 @@ def shares(
 
 @dataclass(frozen=True)
 class AnswerTable:
-    """The shares of the answers to a question, of the instances that answered."""
+    """The shares of the answers to a question, of the instances that answered it on one day."""
 
     question: Question
     answered: int
     shares: Sequence[Share]
-    others: int  # instances whose answer is not listed
 
 
-def answer_tables(snapshot: Snapshot, numbers: Any) -> Iterator[AnswerTable]:
+def answer_tables(questions: Table, numbers: Numbers) -> Iterator[AnswerTable]:
     """Return the table of each question, in the order of the table of questions."""
-    for question in snapshot.questions:
-        name = question.name
-        answered = numbers.answered[name]
-        shares = [Share(value, n, answered) for value, n in numbers.answers[name].items()]
-        yield AnswerTable(question, answered, shares, numbers.others.answers[name])
+    for question in questions:
+        answered = (numbers.answered or {}).get(question.name, 0)
+        counts = (numbers.answers or {}).get(question.name, {})
+        yield AnswerTable(question, answered, [Share(*each, answered) for each in counts.items()])
 
 
-def latest_release(folded: Any) -> Share | None:
+def latest_release(folded: Folded) -> Share | None:
     """Return the newest final release, or the newest pre-release if there is no final one."""
     names = list(folded.releases)
     final = [name for name in names if folding.is_final(name)]
@@ -213,7 +228,7 @@ def latest_release(folded: Any) -> Share | None:
     return None
 
 
-def change_since_last_week(days: Sequence[Any]) -> dict[str, str] | None:
+def change_since_last_week(days: Sequence[Day]) -> dict[str, str] | None:
     """Return how the number of instances changed since the end of the day a week ago, if known."""
     (*past, today) = days
     a_week_ago = (date.fromisoformat(today.date) - WEEK).isoformat()
@@ -237,14 +252,14 @@ def _change(since: str, before: int, now: int) -> dict[str, str]:
     }
 
 
-def growth(snapshot: Snapshot, days: Sequence[Any]) -> dict[str, Any]:
+def growth(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
     """Return the charts and tables of instances and reports by day."""
     if len(days) < 2:
         return {}
     calendar = trends.calendar(days)
     dates = [each for each, _ in calendar]
-    instances = [day and day.instances for _, day in calendar]
-    reported = [day and day.reported for _, day in calendar]
+    instances = [day.instances if day else None for _, day in calendar]
+    reported = [day.reported if day else None for _, day in calendar]
     return {
         "growth_chart": charts.line("Instances by day", dates, instances),
         "growth_rows": rows(snapshot, "growth", days, lambda day: (day.instances, day.established)),
@@ -253,19 +268,22 @@ def growth(snapshot: Snapshot, days: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def adoption(snapshot: Snapshot, days: Sequence[Any], today: Mapping[str, int]) -> dict[str, Any]:
+def adoption(snapshot: Snapshot, days: Sequence[Day], today: Mapping[str, int]) -> dict[str, Any]:
     """Return the chart and the table of the share of each release by day."""
-    adopted = trends.adoption(snapshot.history, days, today)
+    adopted = trends.adoption(snapshot.past, days, today)
     if len(days) < 2 or not adopted.releases:
         return {}
     parts = {day.date: part for day, part in zip(days, adopted.parts, strict=True)}
     calendar = trends.calendar(days)
     layers = [
-        [day and 100 * parts[day.date][number] / (day.instances or 1) for _, day in calendar]
+        [
+            100 * parts[day.date][number] / (day.instances or 1) if day else None
+            for _, day in calendar
+        ]
         for number in range(len(adopted.releases) + 1)
     ]
 
-    def cells(day: Any) -> list[Any]:
+    def cells(day: Day) -> list[int | str]:
         return [*(percent(part, day.instances) for part in parts[day.date]), day.instances]
 
     dates = [each for each, _ in calendar]
@@ -278,16 +296,16 @@ def adoption(snapshot: Snapshot, days: Sequence[Any], today: Mapping[str, int]) 
 
 
 def rows(
-    snapshot: Snapshot, name: str, days: Sequence[Any], cells: Callable[[Any], Iterable[Any]]
+    snapshot: Snapshot, name: str, days: Sequence[Day], cells: Callable[[Day], Iterable[int | str]]
 ) -> SafeString:
     """Return the rows of a table of days, newest first; those of past days are rendered once."""
 
-    def render(some: Sequence[Any]) -> SafeString:
+    def render_rows(some: Sequence[Day]) -> SafeString:
         table = [(day.date, map(grouped, cells(day))) for day in reversed(some)]
-        return render_to_string("collector/day_rows.html", {"rows": table})
+        return render("day_rows.html", {"rows": table})
 
     (*past, today) = days
-    return render([today]) + once(snapshot.history, ("rows", name), lambda: render(past))
+    return render_rows([today]) + snapshot.past.once(("rows", name), lambda: render_rows(past))
 
 
 def grouped(number: int | str) -> str:

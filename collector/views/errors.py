@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 
 from collector.views.endpoint import Endpoint, finish, refuse
 
@@ -14,9 +15,10 @@ class ErrorView(Endpoint):
     problem = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return finish(request, refuse(request, self.status, self.problem))
+        problem = self.problem.format(docs=reverse("collector-docs"))
+        return finish(request, refuse(request, self.status, problem))
 
 
-not_found = ErrorView.as_view(status=404, problem="There is nothing here; the docs are at /docs.")
+not_found = ErrorView.as_view(status=404, problem="There is nothing here; the docs are at {docs}.")
 bad_request = ErrorView.as_view(status=400, problem="The request is malformed.")
 server_error = ErrorView.as_view(problem="The server failed; try again later.")

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 
 from collector.numbers import filters, history, stats
 from collector.numbers.dimensions import RAW
-from collector.numbers.memo import once
 from collector.numbers.snapshot import Snapshot, current
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, conditional, etag_of
@@ -28,12 +27,16 @@ class SnapshotView(Endpoint):
         body, etag = self.body_and_etag(current())
         return conditional(request, body, self.content_type, etag)
 
+    @property
+    def key(self) -> Hashable:
+        """What the body depends on, besides the snapshot."""
+        return type(self), self.request.META["QUERY_STRING"]
+
     def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
         """Return the body and its ETag, computed once for this snapshot and query."""
-        query = self.request.META["QUERY_STRING"]
-        if len(query) > MAX_QUERY:
+        if len(self.request.META["QUERY_STRING"]) > MAX_QUERY:
             return self.compute(snapshot)
-        return once(snapshot, (type(self), query), lambda: self.compute(snapshot))
+        return snapshot.once(self.key, lambda: self.compute(snapshot))
 
     def compute(self, snapshot: Snapshot) -> tuple[bytes, str]:
         """Compute the body and its ETag. Raises Refusal."""
@@ -60,10 +63,11 @@ class History(SnapshotView):
     """The past days, which change neither with a report nor with the query."""
 
     def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
-        return once(snapshot.history, (type(self),), lambda: self.compute(snapshot))
+        key = type(self), snapshot.state.since
+        return snapshot.past.once(key, lambda: self.compute(snapshot))
 
     def content(self, snapshot: Snapshot) -> Any:
-        return history.history(snapshot.history, snapshot.since)
+        return history.history(snapshot.past, snapshot.state.since)
 
 
 class HistoryCsv(History):
@@ -92,7 +96,7 @@ def to_csv(answer: history.History) -> str:
     return text.getvalue()
 
 
-def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
+def _lines(day: history.Day) -> Iterator[tuple[str, str, str, int]]:
     for total in history.TOTALS:
         yield day.date, total, "", getattr(day, total)
     for breakdown in (raw.breakdown for raw in RAW):
@@ -102,8 +106,8 @@ def _lines(day: Any) -> Iterator[tuple[str, str, str, int]]:
     for question, values in (day.answers or {}).items():
         for value, count in values.items():
             yield day.date, f"answers {question}", _escape(value), count
-        yield day.date, f"answered {question}", "", day.answered[question]
-        yield day.date, f"other answers {question}", "", day.others.answers[question]
+    for question, count in (day.answered or {}).items():
+        yield day.date, f"answered {question}", "", count
 
 
 def _escape(name: str) -> str:

@@ -1,42 +1,37 @@
 """The views to which instances send requests: one accepts a report, the other erases it."""
 
-from typing import Any, TypedDict
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import TooManyValues, records
-from collector.conf import conf
-from collector.numbers.breakdowns import described, struct
-from collector.numbers.history import Moment
-from collector.numbers.moments import iso
-from collector.reports.fields import COUNTED
-from collector.reports.parsing import parse, parse_forget
+from collector.cache import CacheFull, TooManyValues, Unavailable, records
+from collector.conf import DAY, conf
+from collector.numbers import answers
+from collector.numbers.days import Timestamp, iso
+from collector.reports.parsing import Version, parse, parse_forget
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, answer, read_json
 
-# The table of fields decides the members of these types, which mypy cannot know.
-StoredVersion: Any = TypedDict("StoredVersion", dict.fromkeys(COUNTED, str | None))  # type: ignore[misc]
-StoredVersion.__doc__ = "The fields of a version that the server stores."
-Receipt = struct(
-    "Receipt",
-    "The answer to a report.",
-    [
-        (
-            "stored",
-            described(
-                StoredVersion | None,
-                "The version that the server stored, or null if it had no room for it.",
+
+class Receipt(Struct, frozen=True):
+    """The response to a report."""
+
+    stored: Annotated[
+        Version | None,
+        Meta(description="The version that the server stored; null if it had no room for it."),
+    ]
+    forgotten_at: Annotated[Timestamp, Meta(description="When the report is forgotten.")]
+    answers: (
+        Annotated[
+            dict[str, str | None],
+            Meta(
+                description="How each answer to a question of the table was read; null if it "
+                "cannot be used. It is the same whether or not the answer was counted."
             ),
-        ),
-        ("forgotten_at", described(Moment | None, "When the report is forgotten.")),
-        (
-            "answers",
-            described(dict[str, str], "What the server stored of the answers.") | UnsetType,
-            UNSET,
-        ),
-    ],
-)
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Ingest(Endpoint):
@@ -49,25 +44,32 @@ class Ingest(Endpoint):
         return response
 
     def post(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.accept(request)
+        except (CacheFull, Unavailable) as error:
+            metrics.count_report(type(error))
+            raise
+
+    def accept(self, request: HttpRequest) -> HttpResponse:
+        """Store the report in a request. Raises Refusal, Failure, CacheFull and Unavailable."""
         questions = conf.questions
         report = parse(read_json(request), questions)
-        stored: dict[str, str | None] | None = report.version
-        answers = {each.section: report.answers.get(each.name) for each in questions}
+        stored: Version | None = report.version
+        counted = list(answers.names_of(report.answers))
         try:
-            expiry = records().put_all(report.id, stored, answers)
+            gone_on = records().put(report.id, stored, counted)
         except TooManyValues:
             stored = None
-            expiry = records().put_all(report.id, stored, answers)
-        kept = report.answers if questions else UNSET
-        return answer(Receipt(stored, expiry and iso(expiry), kept), 201)
+            gone_on = records().put(report.id, stored, counted)
+        receipt = Receipt(stored, iso(gone_on * DAY), report.answers if questions else UNSET)
+        return answer(receipt, 201)
 
 
 class Forget(Endpoint):
     """Erases the report of the instance with this id; the answer is the same if there is none."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        sections = [each.section for each in conf.questions]
-        records().delete_all(parse_forget(read_json(request)), sections)
+        records().delete(parse_forget(read_json(request)))
         response = HttpResponse(status=204)
         del response["Content-Type"]  # there is no content
         return response

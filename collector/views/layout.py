@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import override
 
 from collector import __version__
 from collector.conf import conf
@@ -11,7 +13,7 @@ from collector.fingerprint import fingerprint
 # The name of the path, the name of the page, and the label.
 NAVIGATION = [
     (f"collector-{name}", name, label)
-    for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("api", "API"))
+    for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("clients", "Clients"))
 ]
 DESCRIPTION = (
     "How many instances of {project} there are and what they run: what is counted, what is kept, "
@@ -19,10 +21,16 @@ DESCRIPTION = (
 )
 
 
+def render(template: str, context: dict[str, Any]) -> SafeString:
+    """Render a template of the app with English numbers, whatever language a visitor prefers."""
+    with override("en"):
+        return render_to_string(f"collector/{template}", context)
+
+
 def render_page(template: str, title: str, name: str = "", **context: Any) -> str:
     """Return a page as HTML; `name` is its name in the navigation."""
-    return render_to_string(
-        f"collector/{template}.html",
+    return render(
+        f"{template}.html",
         {
             "title": title,
             "description": DESCRIPTION.format(project=conf.project_name),

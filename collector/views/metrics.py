@@ -1,79 +1,82 @@
-"""Metrics for Prometheus: the statistics, the reports, and the process. Nothing is on disk."""
+"""Metrics for Prometheus: the statistics, the reports, and the process.
 
-import time
+No metric is an object of the client library that counts by itself: in a project that shares metrics
+between processes, such an object would write to disk.
+"""
+
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
-    Counter,
-    Gauge,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from collector.conf import conf
+from collector.cache import CacheFull, Unavailable
+from collector.cache.tally import NULL
+from collector.conf import DAY, conf
 from collector.numbers.dimensions import FOLDED
-from collector.numbers.memo import once
 from collector.numbers.snapshot import Snapshot
-from collector.numbers.stats import statistics
+from collector.numbers.stats import Numbers, statistics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-OUTCOMES = {
+# By the status of the response, or by the exception for which a report got a 503.
+OUTCOMES: dict[int | type[Exception], str] = {
     201: "accepted",
     400: "refused: not a report",
     408: "refused: body too slow",
     411: "refused: no length",
     413: "refused: body too large",
     415: "refused: not JSON",
-    503: "refused: full or store away",
+    CacheFull: "refused: full",
+    Unavailable: "refused: store away",
 }
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
-_process = CollectorRegistry()
-ProcessCollector(registry=_process)
-_reports = Counter(
-    "headcount_reports", "Reports that this process has answered.", ["outcome"], registry=_process
-)
-_last_report = Gauge(
-    "headcount_last_report_timestamp_seconds",
-    "When this process last accepted a report; 0 if it has not.",
-    registry=_process,
-)
-_counters = {status: _reports.labels(outcome) for status, outcome in OUTCOMES.items()}
+_reports = Counter(dict.fromkeys(OUTCOMES.values(), 0))
 
 
-def count_report(status: int) -> None:
-    """Increment the metric for reports that got a response with this status."""
-    if status in _counters:
-        _counters[status].inc()
-    if status == 201:
-        _last_report.set(int(time.time()))
+def count_report(cause: int | type[Exception]) -> None:
+    """Count a report by the status of its response, or by the exception that refused it."""
+    if cause in OUTCOMES:
+        _reports[OUTCOMES[cause]] += 1
 
 
 def exposition(snapshot: Snapshot) -> bytes:
     """Return all metrics: those of a snapshot, computed once for it, and those of the process."""
-    return once(snapshot, "metrics", lambda: _of_snapshot(snapshot)) + generate_latest(_process)
+    of_snapshot = snapshot.once("metrics", lambda: _exposition(SnapshotMetrics(snapshot)))
+    return of_snapshot + _exposition(Reports(), ProcessCollector(registry=None))
 
 
-def _of_snapshot(snapshot: Snapshot) -> bytes:
+def _exposition(*collectors: Collector) -> bytes:
     registry = CollectorRegistry()
-    registry.register(_SnapshotCollector(snapshot))
+    for each in collectors:
+        registry.register(each)
     return generate_latest(registry)
 
 
-class _SnapshotCollector(Collector):
-    """Collects the metrics of a snapshot."""
+class Reports(Collector):
+    """Collects the number of reports by outcome."""
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "headcount_reports", "Reports that this process has answered.", labels=["outcome"]
+        )
+        for outcome, count in _reports.items():
+            family.add_metric([outcome], count)
+        yield family
+
+
+class SnapshotMetrics(Collector):
+    """Collects the metrics of a snapshot. They are the same in all processes."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
 
     def collect(self) -> Iterator[Metric]:
-        numbers = statistics(self.snapshot)
+        numbers, tally = statistics(self.snapshot), self.snapshot.tally
         yield _gauge("instances", "Instances whose report counts.", numbers.instances)
         yield _gauge(
             "established_instances",
@@ -91,27 +94,35 @@ class _SnapshotCollector(Collector):
             yield family
         if numbers.answers:
             yield from _answers(numbers)
-        yield _gauge("since_timestamp_seconds", "When counting began.", self.snapshot.since)
+        yield _gauge("since_timestamp_seconds", "When counting began.", self.snapshot.state.since)
+        yield _gauge(
+            "newest_report_timestamp_seconds",
+            "The beginning of the latest UTC day on which an instance reported; 0 if none has.",
+            DAY * max((cohort.day for cohort in tally.cohorts), default=0),
+        )
         yield _gauge("warming_up", "1 until a whole day was counted.", numbers.warming_up)
         yield _gauge("instances_limit", "The most instances that are counted.", conf.max_instances)
-        versions = sum(value is not None for value in self.snapshot.tally.values.values())
+        versions = len(tally.counts.keys() - {NULL})
         yield _gauge("versions", "Distinct versions.", versions)
         yield _gauge("versions_limit", "The most distinct versions that are kept.", conf.max_values)
 
 
-def _answers(numbers: Any) -> Iterator[Metric]:
+def _answers(numbers: Numbers) -> Iterator[Metric]:
     given = GaugeMetricFamily(
         "headcount_answer_instances",
-        "Instances by question and answer, without those that are not listed.",
+        "Instances by question and answer, of the latest day that is over.",
         labels=["question", "answer"],
     )
     answered = GaugeMetricFamily(
-        "headcount_answered_instances", "Instances that answered.", labels=["question"]
+        "headcount_answered_instances",
+        "Instances that answered, of the latest day that is over.",
+        labels=["question"],
     )
-    for question, values in numbers.answers.items():
-        answered.add_metric([question], numbers.answered[question])
+    for question, values in (numbers.answers or {}).items():
         for value, count in values.items():
             given.add_metric([question, value], count)
+    for question, count in (numbers.answered or {}).items():
+        answered.add_metric([question], count)
     yield from (given, answered)
 
 

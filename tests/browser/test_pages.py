@@ -24,7 +24,6 @@ PAGES = [
     ("none", "/", 200),  # redirects to the docs
     ("300", "/docs", 200),
     ("none", "/docs/clients", 200),
-    ("none", "/docs/api", 200),
     ("none", "/nothing", 404),
     ("none", TOO_MANY, 400),
     ("failing", "/dashboard", 500),

@@ -24,7 +24,7 @@ def print_instances():
 
 def number_of_keys(_=None):
     """Return how many keys are in memory, including expired ones."""
-    return len(records()._contents.keys)
+    return sum(map(len, records()._contents.shards))
 
 
 def forward(days):
@@ -34,35 +34,7 @@ def forward(days):
 
 def inverted_digest(key):
     """Return the digest of a key in a form that a search for the digest does not find."""
-    name = records().make_key(key)
-    return [255 - byte for byte in records()._contents.digest(name)]
-
-
-def inverted_digests(key):
-    """Return `inverted_digest` for the cache and for each of its sections."""
-    name, contents = records().make_key(key), records()._contents
-    caches = (contents, *contents.sections.values())
-    return [[255 - byte for byte in each.digest(name)] for each in caches]
-
-
-def share_a_container(inverted):
-    """Return how many containers hold two of the digests that `inverted_digests` returned."""
-    digests = {bytes(255 - byte for byte in each) for each in json.loads(inverted)}
-    containers = [
-        thing for thing in gc.get_objects() if isinstance(thing, (dict, list, set, tuple))
-    ]
-    return sum(
-        len(digests & {each for each in [*thing] if isinstance(each, bytes)}) > 1
-        for thing in containers
-        if thing is not digests
-    )
-
-
-def number_of_groups(_=None):
-    """Return how many different objects the digests of the cache and its sections point at."""
-    contents = records()._contents
-    caches = (contents, *contents.sections.values())
-    return len({id(group) for each in caches for group in each.keys.values()})
+    return [255 - byte for byte in records()._digest(records().make_key(key))]
 
 
 def count_text(text):
@@ -106,10 +78,7 @@ INSTRUMENTS = {
     for tool in (
         forward,
         number_of_keys,
-        number_of_groups,
         inverted_digest,
-        inverted_digests,
-        share_a_container,
         count_text,
         count_digest,
     )

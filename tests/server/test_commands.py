@@ -9,7 +9,7 @@ import urllib.request
 import pytest
 
 from collector.docs import rendering as docs
-from tests.servers import ID, INSTRUMENTED, ROOT, free_port, needs, report
+from tests.servers import ID, ROOT, free_port, needs, report
 
 DATES = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 ADDRESS = "127.0.0.77"
@@ -53,7 +53,9 @@ def test_every_curl_command_prints_the_documented_output(start, source, fewest):
         assert URL in command
         here = f"http://127.0.0.1:{server.port}"
         printed = run(command.replace(URL, here)).replace(here, URL)
-        assert DATES.sub("<date>", printed) == DATES.sub("<date>", output), command
+        expected = "".join(DATES.sub("<date>", output).split()).split("…")
+        pattern = ".*".join(map(re.escape, expected))
+        assert re.fullmatch(pattern, "".join(DATES.sub("<date>", printed).split())), command
 
 
 def test_the_documented_receiver_prints_what_an_instance_sends():
@@ -76,21 +78,6 @@ def test_the_documented_receiver_prints_what_an_instance_sends():
     printed, _ = program.communicate(timeout=60)
     assert printed.startswith("POST / HTTP/1.1")
     assert body.decode() in printed
-
-
-def test_the_documented_job_adds_a_day_to_a_copy_of_the_history(start, tmp_path):
-    needs("curl", "curl")
-    server = start(wsgi=INSTRUMENTED).wait_until_ready()
-    server.post(report())
-    server.instrument("forward", 1)
-    job = shell_block("history.csv")
-    job = job.replace("/srv/history", str(tmp_path)).replace("127.0.0.1:8000", server.address)
-    git = "git init -q; git config user.name x; git config user.email x@example.org;"
-    yesterday = 'date() { [ "$*" = "-u -d yesterday +%F" ] && echo 2026-03-10; };'
-    run(f"cd {tmp_path}; {git} {yesterday} set -e; {job}")
-    history = run(f"cd {tmp_path}; git show HEAD:history.csv")
-    assert history.startswith("2026-03-10,instances,,1\n")
-    assert history.count("\n") == 8
 
 
 @pytest.fixture
@@ -143,30 +130,3 @@ def test_the_documented_check_of_the_logs_finds_no_one(start, clone):
     (grep,) = run_check(start, clone, commands)
     assert_finds_nothing(grep)
     assert "Headcount counts" in (clone / "printed.txt").read_text()
-
-
-def test_the_documented_alert_fires_a_day_after_the_last_report(tmp_path):
-    needs("promtool", "prometheus")
-    (rule,) = re.findall(r"^```yaml\n(.*?)^```", docs.markdown("docs"), re.MULTILINE | re.DOTALL)
-    (summary,) = re.findall(r"summary: (.*)", rule)
-    (tmp_path / "rules.yaml").write_text(rule)
-    series = {
-        "headcount_since_timestamp_seconds": "0x100",
-        "headcount_last_report_timestamp_seconds": "0x30 108000x70",
-    }
-    alerts = [
-        {
-            "eval_time": f"{hour}h",
-            "alertname": "NoReportForADay",
-            "exp_alerts": [{"exp_annotations": {"summary": summary}}] if fires else [],
-        }
-        for hour, fires in ((24, False), (25, True), (31, False), (54, False), (55, True))
-    ]
-    test = {
-        "interval": "1h",
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "alert_rule_test": alerts,
-    }
-    # JSON is valid YAML.
-    (tmp_path / "test.yaml").write_text(json.dumps({"rule_files": ["rules.yaml"], "tests": [test]}))
-    run(f"cd {tmp_path} && promtool check rules rules.yaml && promtool test rules test.yaml")

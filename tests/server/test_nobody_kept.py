@@ -75,24 +75,6 @@ def test_erasing_a_report_leaves_neither_digest_nor_version(server):
     wait_until_zero(holders, server, VERSION)
 
 
-@pytest.mark.parametrize("server", [{"QUESTIONS": "docs/questions/photos.toml"}], indirect=True)
-def test_no_object_connects_two_answers_of_an_instance(server):
-    ids = [str(uuid4()) for _ in range(80)]
-    answers = {"database": "postgresql", "users": 12, "sso": True, "photos": 5000}
-    for id in ids:
-        assert server.post(servers.report(id) | {"answers": answers}).status == 201
-    assert set(server.stats()["answered"].values()) == {80}
-    digests = server.instrument("inverted_digests", ids[7])
-    assert len({tuple(each) for each in digests}) == 5  # of the version and of four answers
-    # Each is the key of one dictionary, whose value is shared by all instances with this answer.
-    assert [server.instrument("count_digest", each) for each in digests] == [1] * 5
-    assert server.instrument("share_a_container", digests) == 0
-    assert server.instrument("number_of_groups") == 5
-    assert holders(server, ids[7]) == 0
-    assert server.post({"id": ids[7]}, "/forget").status == 204
-    assert [server.instrument("count_digest", each) for each in digests] == [0] * 5
-
-
 @pytest.mark.parametrize("server", [{"HISTORY_DAYS": "0"}], indirect=True)
 def test_expiry_leaves_neither_digest_nor_version_if_no_request_arrives(server):
     id = report(server)

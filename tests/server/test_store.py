@@ -13,17 +13,17 @@ import time
 from collections import Counter
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 
 import psutil
 import pytest
 import trustme
 
+from collector.cache.connection import CONNECTIONS
 from tests.servers import ROOT, free_port, needs
 from tests.store.redis_server import RedisServer
 
 SECRET = secrets.token_urlsafe(40)
-LATEST = 2  # seconds for a refusal
+LATEST = 2.5  # seconds in which a call of a store that is away is refused
 
 
 @pytest.fixture
@@ -98,33 +98,28 @@ def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
 
 def test_servers_with_different_tables_of_questions_share_a_store(begin, tmp_path):
     table = tmp_path / "questions.toml"
-    sso = Path("docs/questions/photos.toml").read_text().split("[sso]")[1].split("[photos]")[0]
-    table.write_text(f'[sso]{sso}[database]\nwhy = "to know"\nkind = "choice"\noptions = ["x"]\n')
+    table.write_text('[database]\nwhat="it"\nwhy="so"\nkind="choice"\noptions=["x"]\n')
     old = begin(QUESTIONS="docs/questions/photos.toml").wait_until_ready()
     new = begin(QUESTIONS=str(table)).wait_until_ready()
     answers = {"database": "mysql", "users": 3, "sso": True}
-    old.post(report(1) | {"answers": answers})
-    old.post(report(2) | {"answers": answers})
-    # The question that has not changed has its answers in both.
-    assert new.stats()["answers"] == {"sso": {"true": 2}, "database": {}}
-    new.post(report(1) | {"answers": {"database": "x"}})
-    assert new.stats()["answers"] == {"sso": {"true": 1}, "database": {"x": 1}}
-    assert old.stats()["answers"]["database"] == {"mysql": 1}
-    assert new.post({"id": report(2)["id"]}, "/forget").status == 204
-    assert old.stats()["answered"] == {"database": 0, "users": 0, "sso": 0, "photos": 0}
-    new.stop()
-    old.stop()
-    again = begin(QUESTIONS=str(table)).wait_until_ready()
-    assert again.stats()["answers"] == {"sso": {}, "database": {"x": 1}}
+    for server, read in (
+        (old, {"database": "mysql", "users": "2-5", "sso": "true"}),
+        (new, {"database": "other"}),
+    ):
+        response = server.post(report(1) | {"answers": answers})
+        assert json.loads(response.content)["answers"] == read
+        assert server.stats()["instances"] == 1
+    assert new.post({"id": report(1)["id"]}, "/forget").status == 204
+    assert old.stats()["instances"] == 0
 
 
 def test_a_worker_opens_few_connections_however_many_report(begin, store):
     server = begin("--workers", "2").wait_until_ready()
     for n in range(100):  # one after the other
         server.post(report(n))
-    assert connections(store) <= 4
+    assert connections(store) <= 4  # housekeeping has one in each worker
     at_once(*(lambda n=n: server.post(report(n)) for n in range(200)))
-    assert connections(store) <= 4
+    assert connections(store) <= 2 * CONNECTIONS
     assert server.stats()["instances"] == 200
 
 
@@ -158,19 +153,19 @@ def test_the_tally_equals_a_recount_after_a_storm_in_which_workers_are_killed(be
     at_once(kill_workers, *(lambda n=n: storm(n) for n in range(4)))
     wait_until_connected(server, store)
     tallies = {
-        (expiry_of(key), code): int(count)
+        (number_of(key), code): int(count)
         for key in store.client.scan_iter("*}:tally:*")
         for code, count in store.client.hgetall(key).items()
     }
     assert tallies == Counter(
-        (expiry_of(key), code)
-        for key in store.client.scan_iter("*}:records:*")
+        (number_of(key), code)
+        for key in store.client.scan_iter("*}:day:*")
         for code in store.client.hvals(key)
     )
     assert server.stats()["instances"] == sum(tallies.values()) > 50
 
 
-def expiry_of(key):
+def number_of(key):
     return key.rpartition(b":")[2]
 
 

@@ -28,7 +28,7 @@ def put(number):
     return outcome, time.monotonic() - began
 
 
-cache = RedisCache(sys.argv[1], {"OPTIONS": {"GRANULARITY": 86400}})
+cache = RedisCache(sys.argv[1], {"TIMEOUT": 7 * 86400})
 cache.put("first", "red")
 greenlets = [gevent.spawn(put, number) for number in range(GREENLETS)]
 gevent.sleep(0.02)  # some have been answered

@@ -41,6 +41,7 @@ class RedisServer:
     def start(self):
         """Start the server, empty, and wait until it answers."""
         memory_only = ("--save", "", "--appendonly", "no", "--dir", "/")
+        memory_only += ("--slowlog-log-slower-than", "-1")
         address = ("--bind", "127.0.0.1", "--port", str(self.port))
         command = [program(), *address, *memory_only, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path("/"))

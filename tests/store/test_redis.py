@@ -1,516 +1,568 @@
-"""Tests of the Redis backend: the contract of all backends, and faults that only a store has."""
+"""The contract of both backends, on a real server, and what only a store can do wrong."""
 
 import os
-import random
+import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import cycle
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
 from unittest.mock import Mock
 
 import pytest
 from django.test import override_settings
+from hypothesis import settings
 
-from collector.cache import CacheFull, TooManyValues, Unavailable, connection
+from collector.cache import Tally, Unavailable, connection, encode
 from collector.cache.redis import RedisCache
-from tests.unit.cache.tally_contract import (
-    DAY,
-    KEYS,
-    MIDNIGHT,
-    TODAY,
-    TallyContract,
-    assert_tally,
-    rows_of,
-)
+from collector.cache.server_requirements import REQUIREMENTS
+from tests.conftest import NOON
+from tests.servers import free_port
+from tests.store.redis_server import RedisServer
+from tests.unit.cache.model import CONFIGURATION, SUMMARY, Model
+
+DAY = 86400
+TODAY = 20522  # the day on which the clock of the tests stands still
+RETENTION = 7
+GRACE = 600
+RED, BLUE, GREEN = {"app": "red"}, {"app": "blue"}, {"app": "green"}
 
 
-class TestRedisCache(TallyContract):
-    backend = "collector.cache.redis.RedisCache"
+class InTurn:
+    """Several servers on one store: each call goes to the next one."""
 
-    @pytest.fixture(autouse=True)
-    def raw(self, redis_server):
-        """A client of the test's own. Two databases of the server are the locations."""
-        self.location = f"redis://127.0.0.1:{redis_server.port}/0"
-        self.other_location = f"redis://127.0.0.1:{redis_server.port}/1"
-        connection.client.cache_clear()
-        redis_server.reset()
-        self.client = redis_server.client
-        return redis_server.client
+    def __init__(self, *caches):
+        self.caches = cycle(caches)
 
-    def keeping(self, days, history=90):
-        """A cache as the app has it, with this retention and length of the history."""
-        return self.make(TIMEOUT=days * DAY, OPTIONS={"GRANULARITY": DAY, "HISTORY": history})
+    def __getattr__(self, name):
+        return getattr(next(self.caches), name)
 
-    def stored_order(self, section, keys):
-        """The keys in the order in which the store has their digests."""
-        names = {section._digest(key, None): key for key in keys}
-        (records,) = self.client.keys(section.prefix + "records:*")
-        return [names[digest] for digest in self.client.hkeys(records)]
-
-    # What the server holds
-
-    def test_the_store_has_values_but_neither_keys_nor_the_secret(self, cache, raw):
-        cache.set("fdb45536-cba8-4204-b352-71fc1062fd95", "a value")
-        assert b"a value" in everything(raw)
-        assert b"fdb45536" not in everything(raw)
-        assert cache._secret not in everything(raw)
-
-    def test_clear_leaves_nothing_and_touches_nothing_of_others(self, clock, raw):
-        raw.set("of somebody else", "x")
-        daily = self.daily()
-        daily.set_many({"a": "red", "b": None}, 7 * DAY)
-        clock.shift(DAY)
-        daily.history()
-        daily.clear()
-        assert raw.keys(daily.prefix + "*") == [daily.prefix.encode() + b"meta"]
-        assert raw.delete("of somebody else") == 1
-
-    def test_keys_that_move_leave_nothing_behind(self, cache, raw):
-        for n in range(1000):
-            cache.set("a", n, n + 1)
-            cache.set("b", n)
-            cache.delete("b")
-        assert len(raw.keys(cache.prefix + "*")) == 7
-        assert raw.zcard(cache.prefix + "live") == 1
-        assert [raw.hlen(cache.prefix + name) for name in ("ids", "values", "counts")] == [1] * 3
-        assert raw.hlen(cache.prefix + "meta") < 10
-
-    def test_every_key_of_the_server_has_an_expiry(self, clock, raw):
-        daily = self.daily()
-        daily.set("a", None, 7 * DAY)
-        daily.set("b", "red", 7 * DAY)
-        daily.delete("b")
-        daily.set("b", "blue", 7 * DAY)
-        clock.shift(DAY)
-        daily.free_expired()
-        daily.set("c", "green", 7 * DAY)
-        daily.summarize(TODAY, "a summary")
-        clock.shift(DAY)
-        daily.set("c", "blue", 7 * DAY)
-        names = raw.keys(daily.prefix + "*")
-        assert len(names) == 12
-        assert [name for name in names if raw.pexpiretime(name) < 0] == []
-
-    def test_an_abandoned_store_drops_records_at_their_expiry_and_the_rest_with_the_history(
-        self, raw
-    ):
-        daily = self.daily()
-        end = daily.put("a", "red", 7 * DAY)
-        expiries = {name.removeprefix(daily.prefix): raw.pexpiretime(name) for name in names(raw)}
-        assert expiries.pop(f"records:{end}") == end * 1000
-        assert set(expiries.values()) == {(end + 91 * DAY) * 1000}
-
-    # Other code, secrets and options
-
-    @pytest.mark.parametrize("other", ["code", "secret"])
-    def test_other_code_and_another_secret_start_from_zero(self, cache, other, monkeypatch):
-        cache.set("a", "red")
-        if other == "code":
-            monkeypatch.setattr("collector.cache.redis.fingerprint", lambda: "other")
-            assert_tally(self.make())
-            monkeypatch.undo()
-        else:
-            with override_settings(SECRET_KEY="another"):
-                assert_tally(self.make())
-        assert self.make().get("a") == "red"
-
-    def test_a_longer_retention_starts_from_zero_and_no_key_counts_as_renewed(self):
-        self.keeping(7).set("a", "red")
-        month = self.keeping(30)
-        assert_tally(month)
-        month.set("a", "red")
-        assert_tally(month, ("red", MIDNIGHT + 30 * DAY, False, 1))
-
-    def test_a_shorter_retention_keeps_no_key_for_longer(self, clock):
-        self.keeping(30).set("a", "red")
-        week = self.keeping(7)
-        clock.shift(10 * DAY)
-        assert week.get("a") is None
-        assert_tally(week)
-
-    def test_another_length_of_the_history_starts_from_zero(self, clock):
-        self.keeping(7).set("a", "red")
-        clock.shift(DAY)
-        assert [*self.keeping(7).history()] == [TODAY]
-        assert self.keeping(7, history=2).history() == {}
-
-    # What others may have written to the store
-
-    def test_a_value_that_is_not_sealed_is_not_unpickled(self, cache, raw):
-        cache.set("a", "red")
-        raw.hset(cache.prefix + "values", 1, b"\0" * 16 + b"cos\nsystem\n(S'true'\ntR.")
-        with pytest.raises(Unavailable):
-            cache.get("a")
-        with pytest.raises(Unavailable):
-            self.make().tally()
-
-    @pytest.mark.parametrize(
-        ("key", "field", "text"),
-        [
-            ("meta", "since", "nan"),
-            ("meta", "since", "abc"),
-            ("meta", "values", "abc"),
-            ("tally:{end}", "2", "abc"),
-            ("tally:{end}", "abc", "1"),
-            ("tally:{end}", "100", "1"),
-        ],
-    )
-    def test_numbers_that_others_wrote_are_refused(self, cache, raw, key, field, text):
-        end = int(cache.put("a", "red"))
-        raw.hset(cache.prefix + key.format(end=end), field, text)
-        with pytest.raises(Unavailable):
-            [self.make().since, self.make().tally()]
-
-    def test_a_sealed_value_is_not_accepted_as_a_summary(self, clock, raw):
-        daily = self.daily()
-        daily.set("a", "red", 7 * DAY)
-        clock.shift(DAY)
-        daily.set("b", "red", 7 * DAY)
-        value = raw.hget(daily.prefix + "values", "1")
-        raw.hset(f"{daily.prefix}history:{TODAY}", "summary", value)
-        with pytest.raises(Unavailable):
-            daily.history()
-
-    # Time
-
-    def test_the_closing_tally_is_exact_without_the_records(self, clock, raw):
-        """The server drops them at midnight, and the next operation may come days later."""
-        daily = self.daily()
-        daily.set("a", "red", 1)
-        daily.set_many({"b": "blue", "c": None}, 7 * DAY)
-        clock.shift(3 * DAY)
-        assert raw.delete(f"{daily.prefix}records:{TODAY + DAY}") == 1
-        daily.set("d", "green", 7 * DAY)
-        (start, tally), *_ = self.daily().history().items()
-        assert start == TODAY
-        assert rows_of(tally) == [
-            ("blue", TODAY + 8 * DAY, False, 1),
-            ("red", TODAY + DAY, False, 1),
-            (None, TODAY + 8 * DAY, False, 1),
-        ]
-        assert daily.tally().size == 3
-
-    def test_a_day_that_the_server_dropped_is_missing_and_cannot_be_summarized(self, clock, raw):
-        """The server's clock may be ahead of ours at the moment when the day's time is over."""
-        daily = self.daily()
-        daily.set("a", "red", 7 * DAY)
-        clock.shift(DAY)
-        assert [*daily.history()] == [TODAY]
-        raw.delete(f"{daily.prefix}history:{TODAY}")
-        daily.summarize(TODAY, "a summary")
-        assert self.daily().history() == {}
-
-    def test_a_period_is_closed_once_by_whichever_process_comes_first(self, clock):
-        every = [self.daily() for _ in range(4)]
-        every[0].set("a", "red", 7 * DAY)
-        for _ in range(3):
-            clock.shift(DAY)
-            for one in every:
-                one.set("a", "blue", 7 * DAY)
-                one.free_expired()
-        histories = [one.history() for one in every]
-        assert all(history == histories[0] for history in histories)
-        assert len(histories[0]) == 3
-
-    def test_clocks_that_differ_a_little_do_not_reopen_a_period(self, clock):
-        daily = self.daily()
-        daily.set("a", "red", 7 * DAY)
-        clock.shift(DAY / 2)
-        daily.set("b", "red", 7 * DAY)
-        clock.shift(-1)
-        daily.set("c", "red", 7 * DAY)
-        assert len(daily.history()) == 1
-        assert daily.tally().size == 3
-
-    def test_a_store_whose_clock_is_far_ahead_is_unavailable(self, clock):
-        clock.move_to("2001-01-01T00:00:00Z")
-        with pytest.raises(Unavailable, match="far ahead"):
-            self.daily().changes()
-
-    # Several processes
-
-    def test_tallies_follow_what_other_processes_do(self, clock):
-        processes = [self.daily(), self.daily()]
-        dice = random.Random(3)
-        for _ in range(200):
-            user = dice.choice(processes)
-            value, timeout = dice.choice(["a", "b", "c", None]), dice.choice([1, 9 * DAY])
-            user.set(dice.choice(KEYS), value, timeout)
-            user.delete(dice.choice(KEYS))
-            clock.shift(dice.choice([0, DAY / 4]))
-            rows = rows_of(self.daily().tally())
-            assert [rows_of(each.tally()) for each in processes] == [rows, rows]
-
-    def test_a_tally_follows_a_store_that_was_emptied_while_the_clock_went_back(
-        self, cache, clock, raw
-    ):
-        cache.set("a", "red", 60)
-        cache.tally()
-        raw.flushall()
-        clock.shift(-10)
-        self.make().set("a", "blue", 60)
-        assert [row[0] for row in rows_of(cache.tally())] == ["blue"]
-
-    def test_a_value_that_the_store_forgot_is_forgotten_by_the_process_too(self, cache):
-        cache.set("a", "vermilion")
-        cache.tally()
-        self.make().delete("a")
-        assert "vermilion" in repr(vars(cache))
-        cache.free_expired()
-        assert "vermilion" not in repr(vars(cache))
-        assert cache.tally().size == 0
-
-    def test_the_limits_hold_for_all_processes_together(self, cache):
-        one, other = (self.limited(MAX_ENTRIES=3, MAX_VALUES=1) for _ in range(2))
-        one.set("a", "red")
-        with pytest.raises(TooManyValues):
-            other.set("b", "blue")
-        other.set_many({"b": "red", "c": None})
-        with pytest.raises(CacheFull):
-            one.set("d", "red")
-        one.delete("a")
-        other.set("b", "blue")
-        assert one.get_many("abcd") == {"b": "blue", "c": None}
-
-    def test_objects_share_a_client_and_a_forked_process_has_its_own(self, cache):
-        cache.set("a", "red")
-        own = cache._client()
-        assert self.make()._client() is own
-        if (child := os.fork()) == 0:
-            os._exit(0 if cache._client() is not own and cache.get("a") == "red" else 1)
-        assert os.waitpid(child, 0)[1] == 0
-        assert cache.get("a") == "red"
-
-    def test_each_put_is_one_round_trip_on_one_connection(self, cache, raw):
-        cache.set("a", "red")
-        before = raw.info("all")
-        for n in range(10):
-            cache.put(n, "red")
-        after = raw.info("all")
-        calls = [each["cmdstat_evalsha"]["calls"] for each in (before, after)]
-        assert calls[1] - calls[0] == 10
-        assert after["total_connections_received"] == before["total_connections_received"]
-
-    def test_a_report_with_answers_is_one_round_trip_and_one_script(self, cache, raw):
-        cache.put_all("a", "red", {"one": 1, "two": 2})
-        before = raw.info("commandstats")
-        cache.put_all("a", "blue", {"one": 2, "two": None})
-        after = raw.info("commandstats")
-        calls = {
-            name: after[name]["calls"] - before.get(name, {"calls": 0})["calls"] for name in after
-        }
-        assert calls["cmdstat_evalsha"] == 1
-        assert not {"cmdstat_eval", "cmdstat_script|load"} & {n for n, c in calls.items() if c}
-
-    # Processes with different tables of questions
-
-    def test_a_section_that_another_process_knows_loses_the_key(self, cache):
-        other = self.make()
-        cache.put_all("a", "red", {"old": 1})
-        other.put_all("a", "red", {"new": 2})
-        assert (cache.section("old").get("a"), cache.section("new").get("a")) == (None, 2)
-        cache.put_all("a", "red", {"old": 1})
-        assert (cache.section("old").get("a"), cache.section("new").get("a")) == (1, None)
-
-    def test_a_section_that_only_another_process_knows_costs_a_round_trip_once(self, cache, raw):
-        other = self.make()
-        cache.put_all("a", "red", {"old": 1})
-        cache.put_all("b", "red", {"old": 1})
-        sections = cache.prefix + "sections"
-        calls = []
-        for key in "abc":
-            before = raw.info("commandstats")["cmdstat_evalsha"]["calls"]
-            other.put_all(key, "red", {})
-            calls.append(raw.info("commandstats")["cmdstat_evalsha"]["calls"] - before)
-        assert calls == [2, 1, 1]
-        assert raw.smembers(sections) == set()
-        cache.put_all("a", "red", {"old": 1})
-        assert raw.smembers(sections) == {b"old"}
-
-    def test_a_key_is_deleted_in_sections_that_only_another_process_knows(self, cache):
-        cache.put_all("a", "red", {"old": 1})
-        cache.put_all("b", "red", {"old": 1})
-        assert self.make().delete_all("a", ["new"]) is True
-        assert cache.section("old").get_many("ab") == {"b": 1}
-        self.make().clear()
-        assert cache.section("old").get_many("ab") == {}
-
-    def test_no_record_of_the_store_has_two_answers_or_an_answer_and_a_value(self, cache, raw):
-        keys = [f"key{n}" for n in range(50)]
-        for key in keys:
-            cache.put_all(key, "red", {"one": key, "two": f"2{key}"})
-        records = [raw.hgetall(name) for name in raw.scan_iter("*:records:*")]
-        digests = [digest for each in records for digest in each]
-        assert len(records) == 3
-        assert len(set(digests)) == len(digests) == 150
-        assert all(code.isdigit() for each in records for code in each.values())
-        for name in raw.scan_iter():
-            dumped = raw.dump(name)
-            assert not (b"key7" in dumped and b"2key8" in dumped)
-            assert not (b"red" in dumped and b"key7" in dumped)
-
-    def test_every_key_of_a_section_has_an_expiry(self, clock, raw):
-        daily = self.keeping(7)
-        daily.put_all("a", "red", {"one": 1})
-        clock.shift(DAY)
-        daily.put_all("a", "red", {"one": 1})
-        daily.section("one").history()
-        assert all(raw.pttl(name) > 0 for name in raw.scan_iter())
-
-    def test_calls_at_the_same_time_share_a_round_trip(self, cache, monkeypatch):
-        cache.probe()  # from now on, the server has the script
-        client, pipelines = cache._client(), []
-        send = client._send_pipeline
-        monkeypatch.setattr(client, "_send_pipeline", lambda c: pipelines.append(len(c)) or send(c))
-        with ThreadPoolExecutor() as threads:
-            with client.turn:
-                answers = [threads.submit(cache.add, n % 3, "red") for n in range(4)]
-                self.wait_for_calls(client, 4)
-            assert sorted(each.result() for each in answers) == [False, True, True, True]
-        assert pipelines == [4]
-        assert cache.tally().size == 3
-
-    def test_a_call_that_fails_does_not_fail_others_in_its_pipeline(self, cache, raw):
-        cache.set("a", "red")
-        client = cache._client()
-        raw.config_set("maxmemory", 1)
-        with ThreadPoolExecutor() as threads:
-            with client.turn:
-                refused = threads.submit(cache.set, "b", "red")
-                self.wait_for_calls(client, 1)
-                accepted = threads.submit(cache.get, "a")
-                self.wait_for_calls(client, 2)
-            assert accepted.result() == "red"
-            with pytest.raises(Unavailable, match="OutOfMemory"):
-                refused.result()
-
-    def test_calls_whose_pipeline_is_interrupted_fail_and_the_next_one_succeeds(
-        self, cache, monkeypatch
-    ):
-        client = cache._client()
-        with ThreadPoolExecutor() as threads, monkeypatch.context() as patch:
-            patch.setattr(client, "_send_pipeline", Mock(side_effect=SystemExit))
-            with client.turn:
-                calls = [threads.submit(cache.get, "a") for _ in range(3)]
-                self.wait_for_calls(client, 3)
-            errors = {type(call.exception()) for call in calls}
-            assert errors == {SystemExit, Unavailable}
-        assert cache.get("a") is None
-
-    def test_checks_of_the_server_at_the_same_time_share_its_connection(self, cache, raw):
-        client = cache._client()
-        cache.get("a")
-        before = raw.info()["total_connections_received"]
-        with ThreadPoolExecutor(50) as threads:
-            for check in [threads.submit(cache.probe) for _ in range(50)]:
-                check.result()
-        assert raw.info()["total_connections_received"] == before
-        assert not client.waiting
-
-    @staticmethod
-    def wait_for_calls(client, number):
-        while len(client.waiting) < number:
-            time.sleep(0.01)  # between two looks, while the threads start
-
-    # The server
-
-    def test_a_script_that_the_server_lost_is_sent_again(self, cache, raw):
-        cache.set("a", "red")
-        raw.script_flush()
-        assert cache.get("a") == "red"
-
-    def test_a_connection_that_the_server_closed_is_opened_again(self, cache, raw):
-        cache.set("a", "red")
-        for call in (lambda: cache.get("a"), cache.probe, cache.free_expired):
-            raw.client_kill_filter(_type="normal", skipme=True)
-            call()
-        before = raw.info("stats")["total_connections_received"]
-        for _ in range(9):
-            cache.probe()
-        assert raw.info("stats")["total_connections_received"] == before
-
-    def test_the_log_says_once_that_a_store_is_refused_and_once_that_it_is_back(
-        self, cache, raw, caplog
-    ):
-        raw.config_set("save", "60 1")
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                cache.set("a", "red")
-        raw.config_set("save", "")
-        cache._client().away_until = 0
-        cache.get("a")
-        cache.set("a", "red")
-        refusal, recovery = [record.getMessage() for record in caplog.records]
-        assert "redis-cli CONFIG SET save ''" in refusal
-        assert recovery == "The store takes reports again."
-
-    def test_a_store_that_does_not_answer_is_not_asked_again_for_a_moment(self, monkeypatch):
-        monkeypatch.setattr(connection, "TIMEOUT", 0.2)
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            port = silent.getsockname()[1]
-            cache = RedisCache(f"redis://127.0.0.1:{port}/0", {"OPTIONS": {"UNCHECKED": True}})
-            began = time.perf_counter()
-            with pytest.raises(Unavailable, match="cannot be reached"):
-                cache.changes()
-            assert 0.2 <= time.perf_counter() - began < 1
-            with pytest.raises(Unavailable, match="a moment ago"):
-                cache.changes()
-
-    def test_without_memory_reading_and_forgetting_work_and_a_refused_put_changes_nothing(
-        self, cache, raw
-    ):
-        cache.set_many({"a": "red", "b": "red"}, 10)
-        before = rows_of(cache.tally())
-        raw.config_set("maxmemory", 1)
-        for call in (cache.probe, lambda: cache.set("a", "blue"), lambda: cache.set("c", 1)):
-            with pytest.raises(Unavailable, match="OutOfMemory"):
-                call()
-        assert rows_of(self.make().tally()) == before
-        assert cache.delete("b") is True
-        assert cache.get_many("abc") == {"a": "red"}
-        assert cache.tally().size == 1
-
-    def test_without_memory_a_new_day_begins(self, clock, raw):
-        daily = self.daily()
-        daily.set("a", "red", 1)
-        clock.shift(DAY)
-        raw.config_set("maxmemory", 1)
-        assert_tally(daily)
-        assert len(daily.history()) == 1
-
-    def test_a_replica_accepts_no_writes_and_is_left_at_once(self, cache, raw):
-        cache.set("a", "red")
-        raw.replicaof("127.0.0.1", 1)
-        before = raw.info("stats")["total_connections_received"]
-        with pytest.raises(Unavailable, match="ReadOnly"):
-            cache.probe()
-        assert cache.get("a") == "red"
-        assert raw.info("stats")["total_connections_received"] == before + 1
-        raw.replicaof("NO", "ONE")
-        cache.probe()
+    def __contains__(self, key):
+        return key in next(self.caches)
 
 
-def test_records_vanish_at_their_expiry_by_the_clock_of_the_server(redis_server):
+class Store(Model):
+    server: RedisServer
+
+    def make_cache(self):
+        return InTurn(*(new_process(self.server, **CONFIGURATION) for _ in range(2)))
+
+    def lose(self):
+        self.server.client.flushall()
+
+
+TestStore = Store.TestCase
+TestStore.settings = settings(stateful_step_count=40)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _server_of_the_model(redis_server):
+    Store.server = redis_server
+
+
+def new_process(server, **changes):
+    """Return a cache that has connections of its own."""
+    connection.client.cache_clear()
+    configuration = {"TIMEOUT": RETENTION * DAY, "OPTIONS": {"HISTORY": 90}}
+    return RedisCache(server.url, configuration | changes)
+
+
+@pytest.fixture
+def raw(redis_server):
+    """A client of the test's own, and a server without what other tests have left there."""
     redis_server.reset()
-    cache = RedisCache(redis_server.url, {"OPTIONS": {"GRANULARITY": 2}})
+    return redis_server.client
+
+
+@pytest.fixture
+def cache(raw, redis_server):
+    return new_process(redis_server)
+
+
+@pytest.fixture
+def full(clock, cache):
+    """A cache in a store that has all keys which a store can have. It is the third day."""
+    cache.put("a", RED)
+    cache.put("b", None)
+    clock.shift(DAY)
+    cache.put("c", BLUE)
+    cache.keep(TODAY, SUMMARY)
+    clock.shift(DAY)
+    cache.put("b", None, ["x=1"])
+    return cache
+
+
+def names(cache, raw):
+    """Return the names of all keys of the server, without prefix and numbers."""
+    found = sorted(name.decode() for name in raw.scan_iter())
+    assert all(name.startswith(cache.prefix) for name in found)
+    return [re.sub(r"\d+", "#", name.removeprefix(cache.prefix)) for name in found]
+
+
+def dump(raw):
+    """Return all that the server holds, in its order."""
+    return {name: raw.dump(name) for name in raw.scan_iter()}
+
+
+def calls(raw):
+    """Return how many times the server has run a script."""
+    return raw.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+
+
+def connections(raw):
+    return raw.info("stats")["total_connections_received"]
+
+
+def size(cache):
+    return cache.read().tally.size
+
+
+# Which keys exist, and until when
+
+
+def test_the_store_has_values_as_json_but_neither_keys_nor_the_secret(cache, raw):
+    cache.put("fdb45536-cba8-4204-b352-71fc1062fd95", RED)
+    assert raw.hgetall(cache.prefix + "values") == {b"1": encode(RED)}
+    everything = b"".join([*dump(raw), *dump(raw).values()])
+    assert b"fdb45536" not in everything
+    assert cache._secret not in everything
+
+
+def test_which_keys_exist_after_a_report_after_a_day_and_after_the_last_instance(clock, cache, raw):
+    assert cache.put("a", None) == TODAY + RETENTION + 1
+    assert names(cache, raw) == ["day:#", "meta", "tally:#"]
+    cache.put("a", RED, ["x=1"])
+    values = ["counts", "ids", "values"]
+    assert names(cache, raw) == sorted(["day:#", "meta", "tally:#", *values])
+    clock.shift(DAY)
+    cache.expire()
+    assert names(cache, raw) == sorted(["day:#", "meta", "raw", "tally:#", *values])
+    cache.put("a", RED, ["x=1"])
+    cache.keep(TODAY, SUMMARY)
+    assert names(cache, raw) == sorted(["answers", "closed", "day:#", "meta", "tally:#", *values])
+    clock.shift(8 * DAY)
+    cache.expire()
+    assert names(cache, raw) == ["closed", "meta", "raw"]
     cache.clear()
-    end = cache.put("a", "red", 1)
-    records = f"{cache.prefix}records:{end}"
-    while redis_server.client.exists(records):
-        assert time.time() < end + 1
-        time.sleep(0.01)  # between two looks
-    assert time.time() >= end - 0.1
-    assert_tally(cache)
+    assert names(cache, raw) == ["meta"]
+    assert raw.hlen(cache.prefix + "meta") == 9
 
 
-def names(raw):
-    return [name.decode() for name in raw.scan_iter()]
+def test_values_that_no_key_has_leave_nothing_behind(cache, raw):
+    for n in range(100):
+        cache.put("a", n)
+        cache.put("b", n + 1)
+        cache.delete("b")
+    assert [raw.hlen(cache.prefix + name) for name in ("ids", "values", "counts")] == [1] * 3
+    assert raw.hlen(cache.prefix + "meta") == 10
 
 
-def everything(raw):
-    """All that the server holds, as one text."""
-    dumps = {
-        b"hash": raw.hgetall,
-        b"zset": lambda name: raw.zrange(name, 0, -1),
-        b"string": raw.get,
-    }
-    return "".join(f"{name} {dumps[raw.type(name)](name)}" for name in names(raw)).encode()
+def deadlines(cache, raw):
+    """Return the deadline of each key in POSIX seconds, without the prefix and in its order."""
+    pairs = {name.decode().removeprefix(cache.prefix): name for name in raw.scan_iter()}
+    return {short: raw.pexpiretime(pairs[short]) / 1000 for short in sorted(pairs)}
+
+
+def test_every_key_has_a_deadline_some_minutes_after_its_last_day(full, raw):
+    before = time_of(raw)
+    full.expire()
+    after = time_of(raw)
+    left = (RETENTION + 0.5) * DAY + GRACE
+    found = deadlines(full, raw)
+    days = [found.pop(name) for name in [*found] if name.startswith("day:")]
+    assert len(found) == 10
+    assert all(before + left <= each <= after + left for each in found.values())
+    assert sorted(round(found["meta"] - each) for each in days) == [0, DAY, 2 * DAY]
+
+
+def test_a_key_that_is_new_or_comes_back_has_the_deadline_of_the_others(clock, full, raw):
+    full.put("d", GREEN, ["x=1"])
+    full.put("c", GREEN, ["x=2"])
+    full.delete("d")
+    full.keep(TODAY + 1, SUMMARY)
+    found = deadlines(full, raw)
+    assert all(each > 0 for each in found.values())
+    full.clear()
+    assert deadlines(full, raw)["meta"] > 0
+    full.put("a", RED)
+    assert len({*deadlines(full, raw).values()}) == 1
+
+
+def test_deadlines_follow_the_clock(clock, full, raw):
+    full.expire()
+    before = deadlines(full, raw)
+    for shift in (-DAY / 4, DAY / 2):
+        clock.shift(shift)
+        full.expire()
+        after = deadlines(full, raw)
+        assert after.keys() == before.keys()
+        assert {round((before[name] - after[name]) / 60) for name in after} == {shift / 60}
+        before = after
+    clock.shift(-2 * DAY)
+    full.expire()
+    days = {name: each for name, each in deadlines(full, raw).items() if name.startswith("day:")}
+    assert {round((deadlines(full, raw)["meta"] - each) / 60) for each in days.values()} == {0}
+
+
+def time_of(raw):
+    seconds, microseconds = raw.time()
+    return seconds + microseconds // 1000 / 1000
+
+
+def test_clear_touches_nothing_of_others(cache, raw):
+    raw.set("of somebody else", "x")
+    cache.put("a", RED)
+    cache.clear()
+    assert size(cache) == 0
+    assert raw.delete("of somebody else") == 1
+
+
+@pytest.mark.parametrize("other", ["code", "secret", "retention", "history"])
+def test_other_code_secrets_and_options_start_from_zero(cache, redis_server, other, monkeypatch):
+    cache.put("a", RED)
+    changes = {"retention": {"TIMEOUT": DAY}, "history": {"OPTIONS": {"HISTORY": 3}}}
+    with override_settings(**({"SECRET_KEY": "another"} if other == "secret" else {})):
+        if other == "code":
+            monkeypatch.setattr("collector.cache.redis.fingerprint", lambda *names: "other")
+        assert size(new_process(redis_server, **changes.get(other, {}))) == 0
+    monkeypatch.undo()
+    assert size(new_process(redis_server)) == 1
+
+
+@pytest.mark.parametrize("number", [1, 200])
+def test_the_store_does_not_tell_who_answered_what(clock, cache, raw, number):
+    x, y = ([f"{n}={value}" for n in range(number)] for value in "xy")
+    dumps = []
+    for a, b in ((x, y), (y, x)):
+        clock.move_to(NOON)
+        cache.clear()
+        raw.hset(cache.prefix + "meta", "epoch", "the same")
+        cache.set_many({"a": RED, "b": BLUE})
+        clock.shift(DAY)
+        cache.put("a", RED, a)
+        cache.put("b", BLUE, b)
+        today = dump(raw)
+        clock.shift(DAY)
+        cache.expire()
+        dumps.append((today, dump(raw)))
+    assert dumps[0] == dumps[1]
+    assert cache.prefix.encode() + b"answers" in today
+
+
+# Round trips
+
+
+def test_each_operation_is_one_run_and_the_first_of_a_day_three(clock, cache, raw):
+    cache.put("a", RED)
+    cache.put("b", RED)
+    for shift, number in ((0, 1), (DAY, 3), (0, 1)):
+        clock.shift(shift)
+        before = calls(raw), connections(raw)
+        cache.put("a", BLUE, ["x=1", "y=2"])
+        assert (calls(raw) - before[0], connections(raw) - before[1]) == (number, 0)
+    before = calls(raw)
+    operations = [lambda: cache.get("a"), cache.read, lambda: cache.delete("a"), cache.expire]
+    for operation in operations:
+        operation()
+    assert calls(raw) - before == len(operations)
+
+
+@pytest.mark.parametrize("operation", ["put", "get", "delete"])
+def test_what_has_a_digest_does_nothing_on_a_new_day(clock, full, raw, operation):
+    """The server keeps the arguments of a slow command, and a new day is slow."""
+    clock.shift(DAY)
+    before, run = dump(raw), full.client.run
+    arguments = {"put": (b"null", 1, 1)}.get(operation, ())
+    digest = full._digest("a")
+    constants = time.time(), RETENTION, 60
+    assert run(full.prefix, operation, *constants, digest, *arguments) == b"NewDay"
+    assert dump(raw) == before
+
+
+def test_servers_whose_clocks_differ_too_much_do_not_take_turns_forever(cache, monkeypatch):
+    monkeypatch.setattr(cache, "_expire", lambda: None)
+    with pytest.raises(Unavailable, match="clocks"):
+        cache.get("a")
+
+
+def test_a_state_that_has_not_changed_is_not_sent_again(full):
+    known = full.read()
+    full.put("a", GREEN)
+    new = full.read(known)
+    assert new.closed is known.closed
+    assert new._replace(change=0) == full.read()._replace(change=0)
+    assert {new.change, known.change, full.read().change} == {new.change, known.change}
+
+
+def test_many_threads_share_eight_connections(cache, raw):
+    before = connections(raw)
+    with ThreadPoolExecutor(50) as threads:
+        [*threads.map(lambda n: cache.put(n, RED), range(500))]
+    assert size(cache) == 500
+    assert connections(raw) - before <= 8
+
+
+def test_a_forked_process_has_connections_of_its_own(cache, raw):
+    cache.put("a", RED)
+    before = connections(raw)
+    if (child := os.fork()) == 0:
+        os._exit(0 if cache.get("a") == RED else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert cache.get("a") == RED
+    assert connections(raw) - before == 1
+
+
+# What others may have written
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["answers", "closed", "counts", "day", "ids", "meta", "raw", "tally", "values"],
+)
+def test_a_key_of_another_type_makes_the_store_unavailable(clock, full, raw, name):
+    for key in raw.keys(f"{full.prefix}{name}*"):
+        raw.delete(key)
+        raw.set(key, "x")
+    assert_unavailable(clock, full)
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "content"),
+    [
+        *(("meta", "day", each) for each in ("abc", "")),
+        *(("meta", "days", each) for each in ("abc", "9 20522", "1 99999999999", "")),
+        *(("meta", "since", each) for each in ("abc", "nan", "-inf", "1e300", b"\xff")),
+        *(("meta", field, "abc") for field in ("change", "live", "at:closed", "at:values", "ids")),
+        ("meta", "epoch", b"\xff"),
+        *(("tally:*", field, "1") for field in ("abc", "999", "-1", "1.5", b"\xff")),
+        *(("tally:*", "0", count) for count in ("abc", "-5", "0", "1e999")),
+        ("day:*", "the digest of a", "abc"),
+        ("values", "1", b"\xff"),
+        ("values", "1", "{"),
+        *(("values", field, "1") for field in ("abc", b"\xff")),
+        *(("closed", field, "{}") for field in ("abc", "-1", "99999999999", b"\xff")),
+        ("closed", str(TODAY), b"\xff"),
+        *(("raw", str(TODAY + 1), each) for each in (b"", b"x", b"\xff" * 9, b"\x91" * 5000)),
+        ("raw", str(TODAY + 1), b"\x93\xce\x7f\xff\xff\xff\x90\x90"),  # [2147483647, [], []]
+    ],
+)
+def test_other_contents_make_the_store_unavailable(clock, full, raw, name, field, content):
+    field = full._digest(full.make_key("a")) if name == "day:*" else field
+    for key in raw.keys(full.prefix + name):
+        raw.hset(key, field, content)
+    assert_unavailable(clock, full)
+
+
+def assert_unavailable(clock, cache):
+    """At least one operation is refused, and no other exception occurs."""
+    refused = 0
+    for _ in range(2):
+        for operation in (
+            cache.read,
+            lambda: cache.get("a"),
+            lambda: cache.put("c", GREEN, ["x=1"]),
+            lambda: cache.put("d", BLUE),
+            lambda: cache.keep(TODAY + 1, SUMMARY),
+            lambda: cache.delete("a"),
+            cache.expire,
+            cache.probe,
+        ):
+            try:
+                operation()
+            except Unavailable:
+                refused += 1
+        clock.shift(DAY)
+    assert refused
+
+
+# Outages
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may stop, freeze and configure; it would write to `tmp_path`."""
+    server = RedisServer("--dir", str(tmp_path))
+    yield server
+    server.stop()
+
+
+def test_a_store_that_is_lost_and_comes_back_is_counted_from_zero(own_server):
+    cache = new_process(own_server)
+    cache.put("a", RED)
+    known = cache.read()
+    own_server.stop()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        cache.put("b", RED)
+    own_server.start()
+    cache.put("b", BLUE)
+    state = cache.read(known)
+    assert state.tally.counts == {encode(BLUE): 1}
+    assert state.since > known.since
+
+
+def test_a_store_that_does_not_answer_is_not_asked_again_for_a_moment(own_server, monkeypatch):
+    cache = new_process(own_server)
+    cache.put("a", RED)
+    own_server.freeze()
+    monkeypatch.setattr(connection, "TIMEOUT", 0.2)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        cache.get("a")
+    with pytest.raises(Unavailable, match="a moment ago"):
+        cache.get("a")
+    own_server.thaw()
+    monkeypatch.undo()
+    cache.client.away_until = 0
+    assert cache.get("a") == RED
+
+
+def copy(source, target, delay=0):
+    with suppress(OSError):
+        while content := source.recv(65536):
+            time.sleep(delay)  # the delay is what is tested
+            target.sendall(content)
+        target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def slow_server(redis_server):
+    """A proxy that delays each response of the server."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self):
+            with socket.create_connection(("127.0.0.1", redis_server.port)) as server:
+                Thread(target=copy, args=(self.request, server)).start()
+                copy(server, self.request, 0.3)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as proxy:
+        Thread(target=proxy.serve_forever, args=(0.01,)).start()
+        yield Mock(url=f"redis://127.0.0.1:{proxy.server_address[1]}/0")
+        proxy.shutdown()
+
+
+def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
+    cache, slow_server, raw, monkeypatch
+):
+    cache.put("a", RED)
+    slow = new_process(slow_server)
+    monkeypatch.setattr(connection, "TIMEOUT", 1)
+    raw.script_flush()
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        slow.get("a")  # four responses: configuration, no script, script loaded, answer
+    slow.client.away_until = 0
+    assert slow.get("a") == RED
+    slow.client.redis.connection_pool.disconnect()
+
+
+def test_without_memory_only_put_is_refused_and_changes_nothing(clock, full, raw):
+    before = dump(raw)
+    raw.config_set("maxmemory", 1)
+    for call in (full.probe, lambda: full.put("a", BLUE), lambda: full.put("e", GREEN)):
+        with pytest.raises(Unavailable, match="OutOfMemory"):
+            call()
+    assert dump(raw) == before
+    assert full.delete("b") is True
+    clock.shift(DAY)
+    assert (full.get("a"), full.get("b")) == (RED, None)
+    full.keep(TODAY + 2, SUMMARY)
+    state = full.read()
+    assert (state.tally.day, state.tally.size) == (TODAY + 3, 2)
+    assert [type(each) for each in state.closed.values()] == [bytes, bytes, Tally]
+
+
+def test_without_memory_a_store_that_came_back_can_be_read(cache, raw):
+    raw.config_set("maxmemory", 1)
+    raw.script_flush()
+    assert size(cache) == 0
+
+
+def test_a_replica_is_left_at_once(cache, raw):
+    cache.put("a", RED)
+    raw.replicaof("127.0.0.1", 1)
+    before = connections(raw)
+    with pytest.raises(Unavailable, match="ReadOnly"):
+        cache.put("a", RED)
+    raw.replicaof("NO", "ONE")
+    assert cache.get("a") == RED
+    assert connections(raw) == before + 1
+
+
+def test_a_script_that_the_server_lost_is_sent_again(cache, raw):
+    cache.put("a", RED)
+    raw.script_flush()
+    assert cache.get("a") == RED
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(cache, raw):
+    cache.put("a", RED)
+    for operation in (lambda: cache.get("a"), cache.probe, cache.expire):
+        raw.client_kill_filter(_type="normal", skipme=True)
+        operation()
+    before = connections(raw)
+    cache.probe()
+    assert connections(raw) == before
+
+
+# Servers that would break a promise
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("save", "60 1"),
+        ("appendonly", "yes"),
+        ("maxmemory-policy", "allkeys-lru"),
+        ("slowlog-log-slower-than", "10000"),
+    ],
+)
+def test_a_server_that_would_break_a_promise_is_refused(own_server, option, value):
+    cache = new_process(own_server)
+    cache.put("a", RED)
+    own_server.client.config_set(option, value)
+    entry = {"LOCATION": own_server.url, "OPTIONS": {}}
+    (unmet,) = RedisCache.unmet_requirements(entry)
+    assert unmet.option == option
+    for operation in (cache.expire, cache.probe, lambda: cache.get("a")):
+        with pytest.raises(Unavailable, match=f"CONFIG SET {option} "):
+            operation()
+    entry["OPTIONS"]["UNCHECKED"] = True
+    assert RedisCache.unmet_requirements(entry) == []
+    own_server.client.config_set(option, unmet.value)
+    assert cache.get("a") == RED
+
+
+def test_all_requirements_are_tested():
+    marks = test_a_server_that_would_break_a_promise_is_refused.pytestmark
+    assert [option for option, _ in marks[0].args[1]] == [each.option for each in REQUIREMENTS]
+
+
+def test_a_server_that_does_not_tell_its_configuration_is_refused(own_server):
+    own_server.client.acl_setuser("default", enabled=True, commands=["-config"])
+    (unmet,) = RedisCache.unmet_requirements({"LOCATION": own_server.url, "OPTIONS": {}})
+    assert "slowlog-log-slower-than -1" in unmet.remedy
+    with pytest.raises(Unavailable, match="REDIS_UNCHECKED=1"):
+        new_process(own_server).probe()
+    new_process(own_server, OPTIONS={"UNCHECKED": True}).probe()
+
+
+def test_the_log_says_once_that_a_store_is_refused_and_once_that_it_is_back(cache, raw, caplog):
+    raw.config_set("save", "60 1")
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            cache.put("a", RED)
+    raw.config_set("save", "")
+    cache.get("a")
+    cache.put("a", RED)
+    refusal, recovery = [record.getMessage() for record in caplog.records]
+    assert "redis-cli CONFIG SET save ''" in refusal
+    assert recovery == "The store takes reports again."
+
+
+def test_nobody_listens_at_the_address(caplog):
+    connection.client.cache_clear()
+    cache = RedisCache(f"redis://127.0.0.1:{free_port()}/0", {"TIMEOUT": DAY})
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            cache.put("a", RED)
+    assert len(caplog.records) == 1

@@ -32,14 +32,12 @@ def entry(**changes):
         ({"HEADCOUNT_CACHE": "elsewhere"}, ["E001"]),
         (
             {"CACHES": {"records": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}},
-            ["E002", "E003", "E004"],
+            ["E002", "E003"],
         ),
         (entry(BACKEND="collector.cache.MemoryCache"), ["E002"]),
         (entry(TIMEOUT=300), ["E003"]),
         (entry(TIMEOUT=None), ["E003"]),
         (entry(TIMEOUT=0), ["E003"]),
-        (entry(OPTIONS={}), ["E004"]),
-        (entry(OPTIONS={"GRANULARITY": 3600}), ["E004"]),
         (
             {"CACHES": dict.fromkeys(("default", "records"), django_settings.CACHES["records"])},
             ["E010"],

@@ -9,8 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from collector.conf import conf
-from simulation.arguments import add_fleet_arguments, fleet_from
-from simulation.fleet import ARCHITECTURES, IMAGES
+from simulation.fleet import ARCHITECTURES, IMAGES, Fleet
 
 ROOT = Path(__file__).parents[3]
 # These variables describe a deployment: its store, its proxy, its processes and its files.
@@ -40,10 +39,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--port", type=int, default=8000, help="TCP port to serve at (default: %(default)s)"
         )
-        add_fleet_arguments(parser, instances=3000, days=90)
+        parser.add_argument("--instances", type=int, default=3000, help="instances on the last day")
+        parser.add_argument("--days", type=int, default=90, help="days to play")
+        parser.add_argument("--releases", type=int, default=14, help="releases in all")
+        parser.add_argument(
+            "--seed", type=int, default=0, help="the same seed makes the same fleet"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        fleet = fleet_from(options)
+        try:
+            fleet = Fleet(
+                options["instances"], options["days"], options["releases"], options["seed"]
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from None
         if fleet.count_ids() > conf.max_instances:
             raise CommandError(
                 f"The server has room for {conf.max_instances} instances, and this fleet has "

@@ -1,98 +1,195 @@
-"""A dictionary that does what the caches do, and random steps to compare them."""
+"""The contract of both cache backends: a model of all that they promise, and random steps."""
 
-import time
-from math import inf
-from typing import Any
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import time_machine
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from collector.cache import CacheFull, TooManyValues
-from tests.unit.cache.contract import NOON
-from tests.unit.cache.tally_contract import assert_tally
+from collector.cache import EMPTY, CacheFull, Tally, TooManyValues, encode
 
-KEYS = st.sampled_from("abcd")
-VALUES = st.sampled_from([None, 1, 2, 3])
-TIMEOUTS = st.sampled_from([None, -1, 0, 1, 2, 3, 5, 8])
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["set", "add"]), KEYS, VALUES, TIMEOUTS),
-        st.tuples(st.just("touch"), KEYS, TIMEOUTS),
-        st.tuples(st.just("delete"), KEYS),
-        st.tuples(st.just("advance"), st.integers(1, 4)),
-    ),
-    max_size=30,
-)
-OPTIONS = st.fixed_dictionaries(
-    {
-        "GRANULARITY": st.sampled_from([0, 3]),
-        "MAX_ENTRIES": st.sampled_from([2, 99]),
-        "MAX_VALUES": st.sampled_from([2, 99]),
-    }
-)
+DAY = 86400
+RETENTION, HISTORY, MAX_ENTRIES, MAX_VALUES = 3, 5, 6, 3
+SUMMARY = b'{"instances":1}'
+CONFIGURATION = {
+    "TIMEOUT": RETENTION * DAY,
+    "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES, "MAX_VALUES": MAX_VALUES, "HISTORY": HISTORY},
+}
+KEYS = st.sampled_from("abcdefgh")
+VALUES = st.sampled_from([None, {"app": "1", "image": None}, {"image": "x", "app": "2"}, [3], "ü"])
+ANSWERS = st.sets(st.sampled_from(["database=sqlite", "database=other", "sso=true"]))
+FORWARD = st.sampled_from([1, 59, 3600, DAY // 2, DAY, 2 * DAY, 4 * DAY, 9 * DAY])
+BACK = st.sampled_from([-1, -59, -61, -3600, -DAY, -2 * DAY, -9 * DAY])
+SECONDS = FORWARD | BACK
 
 
-class Model:
-    """A cache that keeps a value, an expiry and `renewed` for each key."""
+class Row(NamedTuple):
+    """A live key: its value, the day on which it was set last, and whether it is established."""
 
-    def __init__(self, options: dict[str, int]) -> None:
-        self.rows: dict[str, tuple[Any, float, bool]] = {}
-        self.options = options
+    value: Any
+    day: int
+    established: bool
 
-    def live(self):
-        self.rows = {key: row for key, row in self.rows.items() if row[1] > time.time()}
-        return self.rows
 
-    def expiry(self, timeout):
-        if timeout is None or timeout <= 0:
-            return inf if timeout is None else 0
-        step, expiry = self.options["GRANULARITY"], time.time() + timeout
-        return (expiry // step + 1) * step if step else expiry
+class Model(RuleBasedStateMachine):
+    """Compares a cache with a dictionary after each step.
 
-    def set(self, key, value, timeout):
-        expiry = self.expiry(timeout)
-        _, before, renewed = self.live().get(key, (None, inf, False))
-        rows = self.rows | {key: (value, expiry, renewed or expiry > before)}
-        if expiry and len(rows) > max(len(self.rows), self.options["MAX_ENTRIES"]):
-            raise CacheFull
-        values = {row[0] for row in rows.values()} - {None}
-        if expiry and len(values) > self.options["MAX_VALUES"]:
-            raise TooManyValues
-        self.rows = rows
+    It begins in 2040, shortly before a midnight.
+    """
 
-    def add(self, key, value, timeout):
-        return key not in self.live() and not self.set(key, value, timeout)
+    def make_cache(self):
+        raise NotImplementedError
 
-    def touch(self, key, timeout):
-        if row := self.live().get(key):
-            self.rows[key] = (row[0], self.expiry(timeout), row[2])
-        return row is not None
+    def lose(self):
+        """Empty the cache as an accident would."""
+        self.cache.clear()
 
+    def __init__(self):
+        super().__init__()
+        self.travel = time_machine.travel(datetime(2040, 2, 28, 23, 59, tzinfo=UTC), tick=False)
+        self.clock = self.travel.start()
+        self.cache = self.make_cache()
+        self.cache.clear()
+        self.known = EMPTY
+        self.begin()
+
+    def teardown(self):
+        self.travel.stop()
+
+    def begin(self):
+        self.rows, self.closed, self.answers = {}, {}, Counter()
+        self.since = self.now
+        self.today = int(self.now // DAY)
+
+    @property
+    def now(self):
+        return datetime.now(UTC).timestamp()
+
+    def turn(self):
+        """Begin another day, as the cache does at the first step after midnight."""
+        day, before = int(self.now // DAY), self.today
+        if day == before or day < before <= (self.now + 60) // DAY:
+            return
+        if day > before:
+            self.closed[before] = self.recount(), {n: c // 5 * 5 for n, c in self.answers.items()}
+            tallies = sorted(day for day, each in self.closed.items() if each != SUMMARY)
+            for old in {*tallies[:-3], *(each for each in self.closed if each < day - HISTORY)}:
+                del self.closed[old]
+        else:
+            self.since = min(self.since, self.now)
+            self.closed = {each: kept for each, kept in self.closed.items() if each < day}
+        self.rows = {
+            key: row._replace(day=min(row.day, day))
+            for key, row in self.rows.items()
+            if row.day >= day - RETENTION
+        }
+        self.answers, self.today = Counter(), day
+
+    def recount(self):
+        """Return the cohorts, each with the number of its keys by value."""
+        cohorts = {}
+        for value, day, established in self.rows.values():
+            cohorts.setdefault((day, established), Counter())[encode(value)] += 1
+        return cohorts
+
+    def refusal(self, key, value):
+        """Return the exception that setting a key raises, or None."""
+        if key not in self.rows and len(self.rows) >= MAX_ENTRIES:
+            return CacheFull
+        values = {encode(row.value) for other, row in self.rows.items() if other != key}
+        if value is not None and len((values | {encode(value)}) - {b"null"}) > MAX_VALUES:
+            return TooManyValues
+        return None
+
+    @rule(key=KEYS, value=VALUES, answers=ANSWERS)
+    def put(self, key, value, answers):
+        self.turn()
+        refusal = self.refusal(key, value)
+        try:
+            assert self.cache.put(key, value, answers) == self.today + RETENTION + 1
+        except (CacheFull, TooManyValues) as error:
+            assert type(error) is refusal
+            return
+        assert refusal is None
+        old = self.rows.get(key)
+        returned = old is not None and old.day < self.today
+        self.rows[key] = Row(value, self.today, returned or bool(old and old.established))
+        if returned:
+            self.answers.update(answers)
+
+    @rule(value=VALUES, answers=ANSWERS)
+    def put_every_key(self, value, answers):
+        for key in "abcdefgh":
+            self.put(key, value, answers)
+
+    @rule(key=KEYS)
     def delete(self, key):
-        return self.live().pop(key, None) is not None
+        self.turn()
+        assert self.cache.delete(key) is (key in self.rows)
+        self.rows.pop(key, None)
 
+    @rule(seconds=SECONDS)
+    def move_the_clock(self, seconds):
+        self.clock.shift(timedelta(seconds=seconds))
 
-def outcome(cache, method, *args):
-    try:
-        return getattr(cache, method)(*args)
-    except (CacheFull, TooManyValues) as refusal:
-        return type(refusal)
+    @rule(seconds=SECONDS, key=KEYS, value=VALUES, answers=ANSWERS)
+    def put_after_a_while(self, seconds, key, value, answers):
+        """Put a key as the first step of a day, perhaps; the invariant reads after each rule."""
+        self.move_the_clock(seconds)
+        self.put(key, value, answers)
 
+    @rule(seconds=SECONDS, key=KEYS)
+    def delete_after_a_while(self, seconds, key):
+        self.move_the_clock(seconds)
+        self.delete(key)
 
-def assert_agree(cache, steps, options):
-    """A cache does what the model does at each step."""
-    model = Model(options)
-    with time_machine.travel(NOON, tick=False) as clock:
-        cache.clear()
-        for method, *args in steps:
-            if method == "advance":
-                clock.shift(*args)
+    @rule()
+    def expire(self):
+        self.turn()
+        self.cache.expire()
+
+    @rule(data=st.data())
+    def keep(self, data):
+        self.turn()
+        day = data.draw(st.sampled_from([*self.closed, self.today, 0]))
+        self.cache.keep(day, SUMMARY)
+        if day in self.closed:
+            self.closed[day] = SUMMARY
+
+    @rule()
+    def lose_everything(self):
+        self.lose()
+        self.begin()
+
+    @invariant()
+    def the_cache_agrees_with_the_model(self):
+        self.turn()
+        known = self.known
+        self.known = self.cache.read(known) or known
+        state = self.cache.read()
+        assert self.cache.read(state) is None
+        assert state._replace(change=0) == self.known._replace(change=0)
+        assert state.since == self.since
+        self.assert_tally(state.tally, self.today, self.recount(), {})
+        assert state.closed.keys() == self.closed.keys()
+        for day, kept in self.closed.items():
+            if kept == SUMMARY:
+                assert state.closed[day] == SUMMARY
             else:
-                assert outcome(cache, method, *args) == outcome(model, method, *args)
-            rows = model.live()
-            assert cache.get_many("abcd") == {key: row[0] for key, row in rows.items()}
-            counts = {row: [*rows.values()].count(row) for row in rows.values()}
-            assert_tally(
-                cache,
-                *((v, None if e == inf else e, r, count) for (v, e, r), count in counts.items()),
-            )
+                self.assert_tally(state.closed[day], day, *kept)
+        assert {key: self.cache.get(key) for key in "abcdefgh" if key in self.cache} == {
+            key: row.value for key, row in self.rows.items()
+        }
+
+    def assert_tally(self, tally, day, cohorts, answers):
+        assert isinstance(tally, Tally)
+        assert (tally.day, tally.size) == (day, sum(map(Counter.total, cohorts.values())))
+        assert tally.counts == sum(cohorts.values(), Counter())
+        found = {}
+        for cohort in tally.cohorts:
+            assert cohort.size == sum(cohort.counts.values())
+            found[cohort[:2]] = found.get(cohort[:2], Counter()) + Counter(cohort.counts)
+        assert found == cohorts
+        assert tally.answers == {name: count for name, count in answers.items() if count}

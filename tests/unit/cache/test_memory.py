@@ -1,176 +1,124 @@
-import gc
-from types import FunctionType, ModuleType
-from typing import Any
-from unittest.mock import MagicMock
+"""Tests of the memory backend: the contract of both backends, and how it forgets."""
+
+from datetime import timedelta
+from itertools import count
 
 import pytest
-from hypothesis import given
+import time_machine
+from hypothesis import settings
 
 from collector.cache import memory
 from collector.cache.memory import MemoryCache
-from tests.unit.cache.contract import CALLS, NOW
-from tests.unit.cache.model import OPTIONS, STEPS, assert_agree
-from tests.unit.cache.tally_contract import DAY, MIDNIGHT, TallyContract, rows_of
-
-LOCKED_CALLS = CALLS | {
-    "clear": lambda cache, key: cache.clear(),
-    "tally": lambda cache, key: cache.tally(),
-    "changes": lambda cache, key: cache.changes(),
-    "history": lambda cache, key: cache.history(),
-    "summarize": lambda cache, key: cache.summarize(0, "summary"),
-    "free_expired": lambda cache, key: cache.free_expired(),
-    "put_all": lambda cache, key: cache.put_all(key, 1, {}),
-    "delete_all": lambda cache, key: cache.delete_all(key, []),
-    "tallies": lambda cache, key: cache.tallies([]),
-}
+from tests.unit.cache.model import CONFIGURATION, DAY, RETENTION, Model
 
 
-class Witness:
-    """A value that records whether the lock was held while it was pickled or unpickled."""
-
-    lock: Any
-    locked: list[bool]
-
-    def __reduce__(self):
-        self.locked.append(self.lock.locked())
-        return (unpickled_witness, ())
+class Memory(Model):
+    def make_cache(self):
+        return MemoryCache("model", CONFIGURATION)
 
 
-def unpickled_witness() -> str:
-    Witness.locked.append(Witness.lock.locked())
-    return "value"
+TestMemory = Memory.TestCase
+TestMemory.settings = settings(stateful_step_count=40)
 
 
-def reachable(thing: Any) -> list[Any]:
-    """Everything that can be reached from an object, except code."""
-    seen, waiting = {}, [thing]
-    while waiting:
-        if id(here := waiting.pop()) not in seen:
-            seen[id(here)] = here
-            if not isinstance(here, (type, FunctionType, ModuleType)):
-                waiting += gc.get_referents(here)
-    return list(seen.values())
+@pytest.fixture
+def clock():
+    with time_machine.travel("2026-03-10T12:00:00Z", tick=False) as coordinates:
+        yield coordinates
 
 
-class TestMemoryCache(TallyContract):
-    backend = "collector.cache.memory.MemoryCache"
-
-    @pytest.fixture(autouse=True)
-    def empty(self, monkeypatch):
-        """The tests share no contents."""
-        monkeypatch.setattr(memory, "_contents", {})
-
-    @pytest.fixture
-    def contents(self, cache):
-        return cache._contents
-
-    # Privacy
-
-    def test_no_key_is_kept(self, cache, contents):
-        cache.set("fdb45536-cba8-4204-b352-71fc1062fd95", "a value")
-        text = repr([thing for thing in reachable(contents) if isinstance(thing, (str, bytes))])
-        assert "a value" in text
-        assert "fdb45536" not in text
-
-    def test_the_digests_of_two_locations_differ(self, contents):
-        assert contents.digest("a") != self.make(self.other_location)._contents.digest("a")
-
-    def test_clear_forgets_the_secret_of_the_digests(self, cache, contents):
-        before = contents.digest("a")
-        cache.clear()
-        assert contents.digest("a") != before
-
-    # Memory
-
-    def test_keys_with_the_same_value_and_expiry_share_one_object(self, contents):
-        daily = self.daily()
-        daily.set_many({n: {"app": "x" * 1000} for n in range(100)}, 7 * DAY)
-        assert len({id(group) for group in daily._contents.keys.values()}) == 1
-        assert len(daily._contents.cohorts) == 1
-
-    def test_a_tally_copies_only_the_cohorts_that_changed(self, cache):
-        cache.set("a", "red", 10)
-        cache.set("b", "red", 20)
-        one, two = cache.tally(), cache.tally()
-        assert all(map(lambda a, b: a is b, one.cohorts, two.cohorts))
-        cache.set("c", "red", 20)
-        same = [a is b for a, b in zip(one.cohorts, cache.tally().cohorts, strict=True)]
-        assert same == [True, False]
-
-    def test_free_expired_frees_all_that_expired(self, cache, contents, clock):
-        cache.set_many({"a": "red", "b": "blue", "c": None}, 10)
-        cache.set_many(dict.fromkeys(range(9), "green"), 20)
-        clock.shift(10)
-        cache.free_expired()
-        assert len(contents.keys) == 9
-        clock.shift(10)
-        cache.free_expired()
-        assert not any(
-            (contents.keys, contents.cohorts, contents.expiries, contents.counts, contents.values)
-        )
-
-    def test_at_most_a_third_of_the_keys_in_memory_have_expired(self, cache, contents, clock):
-        for n in range(100):
-            cache.set(n, "red", 1 + n)
-        for _ in range(100):
-            clock.shift(1)
-            live = cache.tally().size
-            assert len(contents.keys) - live <= len(contents.keys) / 3
-
-    def test_keys_that_move_leave_nothing_behind(self, cache, contents):
-        for n in range(1000):
-            cache.set("a", n, n + 1)
-            cache.set("b", n)
-            cache.delete("b")
-        assert len(contents.expiries) < 20
-        kept = (contents.keys, contents.cohorts, contents.counts, contents.values)
-        assert [len(each) for each in kept] == [1] * 4
-
-    def test_keys_are_found_after_the_clock_went_back_twice(self, clock):
-        daily = self.daily()
-        for day in range(5):
-            daily.set_many({f"day{day}": "red", f"other{day}": "red"}, 7 * DAY)
-            clock.shift(DAY)
-        clock.shift(-3 * DAY)
-        daily.set("late", "red", 7 * DAY)
-        clock.shift(-2 * DAY)
-        names = ["day0", "day1", "day4", "other4", "late"]
-        assert daily.get_many(names) == dict.fromkeys(names, "red")
-        assert daily.delete("other4") is True
-        assert rows_of(daily.tally()) == [("red", MIDNIGHT + 7 * DAY, False, 10)]
-
-    def test_without_a_granularity_since_follows_a_clock_that_goes_back(self, cache, clock):
-        clock.shift(-10)
-        assert cache.since == NOW - 10
-
-    def stored_order(self, section, keys):
-        """The keys in the order in which the memory has their digests."""
-        contents = section._contents
-        names = {contents.digest(section.make_key(key)): key for key in keys}
-        return [names[digest] for digest in contents.keys]
-
-    # The lock
-
-    @pytest.mark.parametrize("call", LOCKED_CALLS.values(), ids=LOCKED_CALLS)
-    def test_every_method_takes_the_lock(self, cache, contents, call, monkeypatch):
-        monkeypatch.setattr(contents, "lock", MagicMock())
-        call(cache, "key")
-        assert contents.lock.__enter__.called
-
-    def test_no_value_is_pickled_or_unpickled_under_the_lock(self, clock, monkeypatch):
-        daily = self.daily()
-        monkeypatch.setattr(Witness, "lock", daily._contents.lock, raising=False)
-        monkeypatch.setattr(Witness, "locked", [], raising=False)
-        daily.set("set", Witness())
-        daily.add("add", Witness())
-        daily.put_all("all", Witness(), {"one": Witness()})
-        assert daily.get("add") == "value"
-        daily.tally()
-        clock.shift(DAY)
-        daily.history()
-        assert Witness.locked == [False] * 6
+@pytest.fixture
+def cache(clock):
+    cache = MemoryCache("forgetful", {"TIMEOUT": RETENTION * DAY})
+    cache.clear()
+    return cache
 
 
-@given(steps=STEPS, options=OPTIONS)
-def test_memory_cache_agrees_with_a_dictionary_at_each_step(steps, options):
-    assert_agree(MemoryCache("model", {"OPTIONS": options}), steps, options)
+def number_of_digests(cache):
+    return sum(map(len, cache._contents.shards))
+
+
+def test_expire_frees_the_memory_of_expired_keys(clock, cache):
+    for number in range(500):
+        cache.put(number, None)
+    clock.shift(timedelta(days=RETENTION + 1))
+    cache.put("new", None)
+    cache.expire()
+    assert number_of_digests(cache) == len(cache._contents.groups) == 1
+
+
+def test_reports_free_the_memory_of_expired_keys_if_nobody_calls_expire(clock, cache):
+    for number in range(500):
+        cache.put(number, None)
+    clock.shift(timedelta(days=RETENTION + 1))
+    for _ in range(memory.SHARDS):
+        cache.put("new", None)
+    assert number_of_digests(cache) == 1
+
+
+def test_no_digest_is_found_in_the_memory_of_another_process(clock, cache):
+    cache.put("known", None)
+    before = digests_of(cache)
+    cache.clear()
+    cache.put("known", None)
+    assert before.isdisjoint(digests_of(cache))
+
+
+def digests_of(cache):
+    return {digest for shard in cache._contents.shards for digest in shard}
+
+
+def everything(thing):
+    """Return all that an object holds, in the order in which it holds it."""
+    if isinstance(thing, dict):
+        return [(everything(key), everything(value)) for key, value in thing.items()]
+    if isinstance(thing, (list, tuple)):
+        return [everything(each) for each in thing]
+    if isinstance(thing, memory.Group):
+        return [thing.number, thing.value, thing.count]
+    if isinstance(thing, (memory.Contents, memory.LiveCohort)):
+        hidden = ("cache", "lock")
+        return [
+            (name, everything(each)) for name, each in vars(thing).items() if name not in hidden
+        ]
+    return repr(thing)
+
+
+@pytest.mark.parametrize("pair", [("sso=true", "sso=false"), ("users=0-1", "database=other")])
+def test_nothing_tells_who_gave_which_answer(clock, monkeypatch, pair):
+    monkeypatch.setattr(memory.secrets, "token_bytes", bytes)
+
+    def play(of_a, of_b):
+        monkeypatch.setattr(memory, "_changes", count())
+        clock.move_to("2026-03-10T12:00:00Z")
+        cache = MemoryCache(f"{of_a}{of_b}", {"TIMEOUT": RETENTION * DAY})
+        seen = []
+        for _ in range(3):
+            for key in "abcdefgh":
+                cache.put(key, None, {"a": [of_a], "b": [of_b]}.get(key, []))
+            seen.append(everything(cache._contents))
+            clock.shift(timedelta(days=1))
+        return seen
+
+    assert play(*pair) == play(*reversed(pair))
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 60, -1, 2 * DAY])
+def test_another_timeout_is_a_value_error(cache, timeout):
+    with pytest.raises(ValueError, match="TIMEOUT, 259200 seconds"):
+        cache.set("key", 1, timeout=timeout)
+
+
+def test_the_rest_of_base_cache_works_with_versions(cache):
+    cache.set("key", {"a": 1}, timeout=RETENTION * DAY)
+    cache.set("key", 2, version=2)
+    assert (cache.get("key"), cache.get("key", version=2)) == ({"a": 1}, 2)
+    assert cache.get_many(["key", "none"]) == {"key": {"a": 1}}
+    assert cache.incr("key", version=2) == 3
+    assert cache.delete("key")
+    assert "key" not in cache
+    for method in (cache.touch, lambda key: cache.add(key, 1)):
+        with pytest.raises(NotImplementedError):
+            method("key")
+    with pytest.raises(TypeError):
+        cache.set("key", object())

@@ -1,12 +1,14 @@
-import json
+import html
 import re
 
 import pytest
 from django.urls import reverse
 
+from collector.cache import records
 from collector.conf import Conf, records_cache
-from collector.docs import examples, rendering
+from collector.docs import rendering
 from collector.reports.fields import COUNTED, FIELDS
+from collector.reports.parsing import example
 
 HEADING = re.compile(r'<h([1-6]) id="([^"]+)"')
 ID = re.compile(r' id="([^"]+)"')
@@ -41,7 +43,10 @@ def test_the_docs_begin_with_what_an_admin_needs(client):
     questions += ["Who sees it", "How to erase it", "How to check"]
     assert [item.split(":")[0] for item in items] == questions
     assert "a random id and the application's version, commit, image and architecture." in items[0]
-    assert "a keyed digest of the id, and the version, image and architecture." in items[1]
+    assert (
+        "a keyed digest of the id, the day, whether the instance reported before, and the version"
+        in items[1]
+    )
     assert "7 days after the day on which the report arrives" in items[2]
 
 
@@ -63,9 +68,30 @@ def test_a_setting_has_a_row_in_the_docs(page, name):
     assert len(rows) == (name not in ("cache", "questions"))  # there are no questions
 
 
-@pytest.mark.parametrize("key", json.loads(examples.numbers()))
-def test_a_key_of_the_statistics_is_explained_in_the_docs(page, key):
-    assert re.search(rf"<li>.*<code>{key}</code>|and <code>{key}</code>", page)
+def test_each_key_of_the_statistics_is_explained_in_the_docs(page, stats):
+    for key in stats():
+        assert re.search(rf"<li>.*<code>{key}</code>|and <code>{key}</code>", page)
+
+
+def test_the_examples_in_the_docs_are_what_the_server_returns(clock, client, post, page, stats):
+    def shown(command):
+        """Return the response that the docs show for a command that contains this."""
+        return html.unescape(re.search(rf"\$ curl .*{command}.*\n((?:[^$<].*\n)+)", page)[1])
+
+    clock.move_to("2026-03-10T08:00:00Z")
+    records().clear()
+    assert post(b'{"id": "my-server"}').content.decode() in shown("my-server")
+    response = post(example()).content.decode()
+    assert response in shown(r"0\.91\.0")
+    for path, command in {
+        "/stats": "/stats",
+        "/stats?app=0.9*&arch=sparc": "sparc",
+        "/stats/history": "/stats/history",
+        "/badge.json": "/badge.json",
+        "/healthz": "/healthz",
+    }.items():
+        pattern = ".*".join(map(re.escape, "".join(shown(command).split()).split("…")))
+        assert re.fullmatch(pattern, "".join(client.get(path).content.decode().split()))
 
 
 def test_the_docs_of_a_shared_server_describe_its_store(client, settings, page, redis_server):
@@ -78,7 +104,7 @@ def test_the_docs_of_a_shared_server_describe_its_store(client, settings, page, 
     shared = text(client.get("/docs").content.decode())
     for sentence in (
         "whoever can read the store can list digests and versions",
-        "RETENTION_DAYS, HISTORY_DAYS or SECRET_KEY, or runs another version of Headcount",
+        "RETENTION_DAYS, HISTORY_DAYS or SECRET_KEY, or runs another version of the code",
         "the server starts counting from zero",
         "To forget everything at once, restart the store.",
         "is responsible for a store that writes nothing to disk",
@@ -92,7 +118,7 @@ def test_the_docs_follow_the_settings(settings, client):
     settings.HEADCOUNT_PUBLIC_URL = "https://count.example/"
     settings.HEADCOUNT_MIN_GROUP = 3
     settings.HEADCOUNT_HIDE = {"image": "secret-name"}
-    options = {"GRANULARITY": 86400, "MAX_ENTRIES": 4321, "MAX_VALUES": 1234}
+    options = {"MAX_ENTRIES": 4321, "MAX_VALUES": 1234}
     records = settings.CACHES["records"] | {"TIMEOUT": 30 * 86400, "OPTIONS": options}
     settings.CACHES = {"records": records}
     page = client.get("/docs").content.decode()

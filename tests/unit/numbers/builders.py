@@ -5,48 +5,46 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from collector.cache import Cohort, Tally
+from collector.cache import Cohort, State, Tally, encode
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import parse
-from collector.numbers.history import ClosedDays
+from collector.numbers.history import Past
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import statistics
+from collector.reports.parsing import Version
 
-DAY = 86400
 NO_RULES = Rules()
 
 
 class Row(NamedTuple):
-    """Some instances with the same version, expiry and `renewed`."""
+    """Some instances with the same version, day and `established`."""
 
     version: Any
-    expiry: float | None
-    renewed: bool
+    day: int
+    established: bool
     count: int
 
 
-def row(app="1", image=None, arch=None, *, expiry=8 * DAY, renewed=False, count=1):
-    return Row({"app": app, "image": image, "arch": arch}, expiry, renewed, count)
+def row(app="1", image=None, arch=None, *, day=0, established=False, count=1):
+    return Row(Version(app, image, arch), day, established, count)
 
 
-def without_detail(count, expiry=8 * DAY):
-    return Row(None, expiry, False, count)
+def without_detail(count, day=0):
+    return Row(None, day, False, count)
 
 
-def tally_of(*rows):
-    names = {str(each.version).encode(): each.version for each in rows}
+def tally_of(*rows, today=0):
     counts, cohorts = Counter(), {}
-    for version, expiry, renewed, count in rows:
-        name = str(version).encode()
-        counts[name] += count
-        cohorts.setdefault((expiry, renewed), Counter())[name] += count
+    for version, day, established, count in rows:
+        counts[encode(version)] += count
+        cohorts.setdefault((day, established), Counter())[encode(version)] += count
     return Tally(
-        names, counts, tuple(Cohort(*key, each.total(), each) for key, each in cohorts.items())
+        today, counts, tuple(Cohort(*key, each.total(), each) for key, each in cohorts.items()), {}
     )
 
 
-def snapshot_of(*rows, rules=NO_RULES, now=0.5 * DAY):
-    return Snapshot(tally_of(*rows), ClosedDays({}, rules), 0, now, rules)
+def snapshot_of(*rows, rules=NO_RULES):
+    return Snapshot(State(tally_of(*rows), {}, 0, None), Past({}, rules))
 
 
 def statistics_of(*rows, rules=NO_RULES, **query):

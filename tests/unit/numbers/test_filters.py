@@ -104,7 +104,7 @@ def test_folded_names_are_filters_too():
 def test_a_filter_does_not_reveal_what_is_not_listed(query):
     rows = [row("1", "public", count=9), row("2", "secret", count=2)]
     assert count(*rows, rules=Rules(min_group=3), **query) == 0
-    assert count(*rows, rules=Rules(hide={"image": "secret"}), **query) == 0
+    assert count(*rows, rules=Rules(hide=(("image", "secret"),)), **query) == 0
 
 
 def test_alternatives_do_not_reveal_a_group_below_the_minimum():

@@ -1,10 +1,12 @@
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collector.cache import Tally, records
-from collector.numbers import history, snapshot
-from tests.unit.numbers.builders import row, tally_of
+from collector.cache import Tally, encode, records
+from collector.conf import DAY as SECONDS
+from collector.numbers import history
+from tests.unit.numbers.builders import NO_RULES, row, tally_of
 
 DAY = timedelta(days=1)
 
@@ -59,7 +61,7 @@ def test_a_closed_day_is_exact_whoever_comes_first_after_midnight(
         case "an erasure":
             post({"id": id}, "/forget")
         case "the timer":
-            records().free_expired()
+            records().expire()
     closed = past()[-1]
     assert closed["date"] == "2026-03-17"
     assert closed["reported"] == 0
@@ -179,10 +181,12 @@ def test_the_history_ignores_any_query(client):
     assert client.get("/stats/history?" + "a&" * 1100).status_code == 200
 
 
-def test_the_summary_of_a_day_lists_200_names_at_most():
-    summary = history.summarize(tally_of(*(row(f"{n}", count=n) for n in range(1, 301))), 0)
-    assert summary["instances"] == summary["reported"] == sum(range(1, 301))
-    assert len(summary["versions"]) == 200
+def test_a_summary_lists_50_names_at_most_and_2000_bytes_of_them():
+    summary = history.summarize(tally_of(*(row(f"{n}", count=n) for n in range(1, 301))), NO_RULES)
+    assert summary.instances == summary.reported == sum(range(1, 301))
+    assert [*summary.versions] == [f"{n}" for n in range(300, 250, -1)]
+    summary = history.summarize(tally_of(*(row(f"{n:0128}") for n in range(300))), NO_RULES)
+    assert 1500 < len(encode(summary.versions)) < 2100
 
 
 def test_the_csv_tells_a_name_from_one_that_looks_like_its_escaped_form(clock, client, report):
@@ -196,20 +200,61 @@ def test_the_csv_tells_a_name_from_one_that_looks_like_its_escaped_form(clock, c
 def test_the_cache_keeps_a_summary_of_a_closed_day_and_no_tally(clock, report, past):
     report()
     clock.shift(DAY)
-    assert [type(day) for day in records().history().values()] == [Tally]
+    assert [type(day) for day in records().read().closed.values()] == [Tally]
     past()
-    assert [type(day) for day in records().history().values()] == [dict]
+    assert [type(day) for day in records().read().closed.values()] == [bytes]
 
 
-def test_a_failing_summary_refuses_no_report_and_is_made_good_later(
-    clock, report, past, monkeypatch
+def test_a_failing_summary_is_missing_and_nothing_else_fails(
+    clock, report, stats, past, monkeypatch, caplog
 ):
     report()
     clock.shift(DAY)
     with monkeypatch.context() as patch:
-        patch.setattr(history, "folded_breakdowns", None)
+        patch.setattr(history, "count_names", None)
         report()
-        with pytest.raises(TypeError):
-            snapshot.current()
-        report()
-    assert [day["instances"] for day in past()] == [1]
+        assert past() == past() == []
+    assert stats()["instances"] == 2
+    clock.shift(DAY)
+    assert [day["date"] for day in past()] == ["2026-03-11"]
+    assert len(caplog.records) == 1
+
+
+def test_a_summary_that_somebody_else_wrote_makes_503(clock, client, report):
+    report()
+    clock.shift(DAY)
+    today = int(datetime.now(UTC).timestamp()) // SECONDS
+    records().expire()
+    records().keep(today - 1, b'{"instances": "many"}')
+    assert client.get("/stats/history").status_code == 503
+
+
+def test_the_history_is_never_larger_than_a_megabyte(clock, client, report, settings):
+    settings.HEADCOUNT_QUESTIONS = {
+        f"{number:x<24}".replace("0", "o"): {
+            "what": "it",
+            "why": "so",
+            "kind": "choice",
+            "options": [f"{option:02}" + "x" * 22 for option in range(32)],
+        }
+        for number in map("abcdefghijklmnop".__getitem__, range(16))
+    }
+    names = [
+        f"{question}={option}"
+        for question in settings.HEADCOUNT_QUESTIONS
+        for option in ["", *settings.HEADCOUNT_QUESTIONS[question]["options"]]
+    ]
+    for _ in range(91):
+        rows = [
+            row(f"{n:03}" + '"' * 125, f"{n:03}" + '"' * 252, f"{n:03}" + '"' * 61)
+            for n in range(60)
+        ]
+        tally = tally_of(*rows)._replace(answers=dict.fromkeys(names, 1_000_000))
+        records().read()
+        clock.shift(DAY)
+        records().expire()
+        yesterday = int(datetime.now(UTC).timestamp()) // SECONDS - 1
+        records().keep(yesterday, encode(history.summarize(tally, NO_RULES)))
+    content = client.get("/stats/history").content
+    assert len(json.loads(content)["days"]) == 90
+    assert 400_000 < len(content) < 1_000_000

@@ -1,14 +1,16 @@
 """Tests that every surface takes its numbers from one snapshot, and when it is replaced."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 import pytest
 
-from collector.cache import records
-from collector.numbers import folding, grouping, memo, snapshot
+from collector.cache import encode, records
+from collector.numbers import dimensions, folding, history, memo, snapshot
 from collector.numbers.filters import parse
+from collector.numbers.history import Summary
 from collector.numbers.stats import statistics
+from tracking_site import housekeeping
 
 SURFACES = ("/stats", "/stats?app=1", "/stats/history", "/stats/history.csv")
 
@@ -49,7 +51,7 @@ def test_a_snapshot_answers_every_question_about_the_same_moment(clock, report):
     assert statistics(before, everything).instances == 1
     assert statistics(before, everything).versions == statistics(before).versions == {"1": 1}
     assert before.count(everything) == before.count(()) == 1
-    assert before.history.summaries == {}
+    assert before.past.summaries == {}
 
 
 @pytest.mark.parametrize("path", SURFACES)
@@ -103,7 +105,7 @@ def test_the_number_of_remembered_answers_is_bounded(client, report):
     report()
     for number in range(3 * memo.MAX_RESULTS):
         client.get(f"/stats?app={number}")
-    assert len(memo._results[snapshot.current()]) <= memo.MAX_RESULTS
+    assert len(snapshot.current().results) <= memo.MAX_RESULTS
 
 
 def test_a_refusal_is_not_remembered(client, report):
@@ -112,26 +114,21 @@ def test_a_refusal_is_not_remembered(client, report):
         assert client.get("/stats?" + "app=1&" * 21).status_code == 400
 
 
-def test_a_stale_snapshot_goes_with_all_that_was_computed_from_it(clock, client, report, post):
+def test_names_that_nobody_reports_are_forgotten(client, report, post):
     known = report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
-    current = snapshot.current()
-    snapshot.drop_stale()
-    assert snapshot.current() is current
-    del current
     post({"id": known}, "/forget")
-    snapshot.drop_stale()
-    assert not any(isinstance(source, snapshot.Snapshot) for source in memo._results)
-    assert grouping._latest is None
+    housekeeping.run(housekeeping.jobs())
+    assert snapshot.current().results == {}
+    assert dimensions.names_in.cache_info().currsize == 0
     assert folding.release.cache_info().currsize == 0
     assert folding.repository.cache_info().currsize == 0
 
 
-def test_names_that_nobody_reports_are_dropped_even_if_a_badge_was_asked_for(client, report):
-    known = report(app="9.9.9-old")
-    client.get("/stats")
-    report(known, app="1.0.0")
-    client.get("/badge.svg")
-    snapshot.drop_stale()
-    assert grouping._latest is None
-    assert folding.release.cache_info().currsize == 0
+def test_a_summary_that_another_process_kept_first_wins(clock, report):
+    report()
+    clock.shift(timedelta(days=1))
+    day = int(datetime.now(UTC).timestamp()) // 86400 - 1
+    first = encode(Summary(9, 0, 0, {}, {}, {}, {}, {}))
+    with patch.object(history, "summarize", side_effect=lambda *_: records().keep(day, first)):
+        assert [each.instances for each in snapshot.current().past.days] == [9]

@@ -1,10 +1,10 @@
 from collector.numbers.stats import last_reported
-from tests.unit.numbers.builders import DAY, row, tally_of, without_detail
+from tests.unit.numbers.builders import row, tally_of, without_detail
 
 
 def test_last_reported_has_every_day_of_the_window():
-    tally = tally_of(row(count=3), without_detail(2, expiry=9 * DAY))
-    assert last_reported(tally, 1.5 * DAY, 7) == {
+    tally = tally_of(row(count=3), without_detail(2, day=1), today=1)
+    assert last_reported(tally, 7) == {
         "1969-12-26": 0,
         "1969-12-27": 0,
         "1969-12-28": 0,
@@ -14,8 +14,3 @@ def test_last_reported_has_every_day_of_the_window():
         "1970-01-01": 3,
         "1970-01-02": 2,
     }
-
-
-def test_a_report_from_a_day_that_has_not_begun_counts_as_today():
-    tally = tally_of(without_detail(2, expiry=12 * DAY))
-    assert last_reported(tally, 0.5 * DAY, 7)["1970-01-01"] == 2

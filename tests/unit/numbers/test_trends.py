@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from collector.numbers import history, snapshot, trends
+from collector.numbers import snapshot, trends
 from collector.numbers.stats import statistics
 
 DAY = timedelta(days=1)
@@ -12,8 +12,8 @@ def series():
     """The days up to now, and the adoption of releases over them."""
     current = snapshot.current()
     numbers = statistics(current)
-    days = [*history.days(current.history), trends.today_so_far(numbers)]
-    return days, trends.adoption(current.history, days, numbers.folded.releases)
+    days = [*current.past.days, trends.today_so_far(numbers)]
+    return days, trends.adoption(current.past, days, numbers.folded.releases)
 
 
 def test_today_so_far_is_the_last_day(clock, report):
@@ -75,12 +75,12 @@ def test_a_release_that_was_large_once_keeps_its_part(clock, report):
 def test_the_days_and_releases_of_the_past_are_computed_once_a_day(clock, report):
     report(app="1.0.0")
     clock.shift(DAY)
-    closed = snapshot.current().history
-    before = history.days(closed), history.releases(closed)
+    past = snapshot.current().past
+    before = past.days, past.releases
     report()
-    assert snapshot.current().history is closed
-    assert history.days(closed) is before[0]
-    assert history.releases(closed) is before[1]
+    assert snapshot.current().past is past
+    assert (past.days, past.releases) == before
+    assert past.days is before[0]
 
 
 @pytest.mark.parametrize("reports", [0, 1])

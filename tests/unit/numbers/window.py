@@ -1,8 +1,9 @@
 """A model of the window, with which reports, answers, erasures and silence are compared."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import time_machine
@@ -11,20 +12,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from collector.cache import records
-from collector.conf import conf
 from collector.numbers import snapshot
 from collector.numbers.stats import statistics
 
 RETENTION = 7
 QUESTIONS = {
-    "database": {"why": "to know", "kind": "choice", "options": ["sqlite", "postgresql"]},
-    "users": {"why": "to know", "kind": "number", "bounds": [2, 6]},
-    "sso": {"why": "to know", "kind": "flag"},
+    "database": {
+        "what": "the thing",
+        "why": "to know",
+        "kind": "choice",
+        "options": ["sqlite", "postgresql"],
+    },
+    "users": {"what": "the thing", "why": "to know", "kind": "number", "bounds": [2, 6]},
+    "sso": {"what": "the thing", "why": "to know", "kind": "flag"},
 }
-# What is sent, and what is kept of it.
+# What is sent, and as which value it is read.
 ANSWERS = {
-    "database": {"sqlite": "sqlite", "oracle": "other", None: None},
-    "users": {1: "0-1", 5: "2-5", 6: "6+", None: None},
+    "database": {"sqlite": "sqlite", "oracle": "other", 1: None},
+    "users": {1: "0-1", 5: "2-5", 6: "6+", "many": None},
     "sso": {True: "true", False: "false", None: None},
 }
 
@@ -34,7 +39,6 @@ class LatestReport:
     app: str
     day: int
     established: bool
-    answers: dict[str, str]
 
 
 class Window(RuleBasedStateMachine):
@@ -43,10 +47,10 @@ class Window(RuleBasedStateMachine):
     It begins in 2040, ahead of every real clock, so that a store expires nothing early.
     """
 
-    ids = st.integers(0, 5).map(lambda n: str(UUID(int=n)))
+    ids = st.integers(0, 7).map(lambda n: str(UUID(int=n)))
     apps = st.sampled_from(["1", "2", "3"])
     answers = st.fixed_dictionaries(
-        {}, optional={name: st.sampled_from([*kept]) for name, kept in ANSWERS.items()}
+        {}, optional={name: st.sampled_from([*read]) for name, read in ANSWERS.items()}
     )
 
     def __init__(self):
@@ -58,6 +62,8 @@ class Window(RuleBasedStateMachine):
         self.client = Client()
         records().clear()
         self.live = {}
+        self.counted = Counter()  # answers of today
+        self.published = None, Counter()  # the latest day that is over, and its answers
 
     def teardown(self):
         self.questions.disable()
@@ -73,12 +79,21 @@ class Window(RuleBasedStateMachine):
     @rule(id=ids, app=apps, answers=answers)
     def report(self, id, app, answers):
         body = {"id": id, "version": {"app": app, "sha": ""}, "answers": answers}
-        assert self.post("/", body).status_code == 201
+        response = self.post("/", body)
+        assert response.status_code == 201
+        read = {name: ANSWERS[name][answer] for name, answer in answers.items()}
+        assert response.json()["answers"] == read
         old = self.live.get(id)
-        established = old is not None and (old.established or old.day < self.today)
-        kept = {name: ANSWERS[name][answer] for name, answer in answers.items()}
-        kept = {name: value for name, value in kept.items() if value is not None}
-        self.live[id] = LatestReport(app, self.today, established, kept)
+        returned = old is not None and old.day < self.today
+        self.live[id] = LatestReport(app, self.today, returned or bool(old and old.established))
+        if returned:
+            given = [(name, value) for name, value in read.items() if value is not None]
+            self.counted.update([*given, *((name, None) for name, _ in given)])
+
+    @rule(app=apps, answers=answers)
+    def report_as_everybody(self, app, answers):
+        for number in range(8):
+            self.report(str(UUID(int=number)), app, answers)
 
     @rule(id=ids)
     def forget(self, id):
@@ -87,14 +102,17 @@ class Window(RuleBasedStateMachine):
 
     @rule(hours=st.sampled_from([1, 2, 24, 48, 24 * 7, 24 * 8]))
     def stay_silent(self, hours):
+        before = self.today
         self.clock.shift(timedelta(hours=hours))
+        if self.today > before:
+            self.published = date.fromordinal(before).isoformat(), self.counted
+            self.counted = Counter()
         live = self.live.items()
         self.live = {id: report for id, report in live if self.today <= report.day + RETENTION}
 
     @rule()
     def free(self):
-        for name in ("", *(each.section for each in conf.questions)):
-            (records().section(name) if name else records()).free_expired()
+        records().expire()
 
     @invariant()
     def the_statistics_agree_with_the_model(self):
@@ -107,8 +125,11 @@ class Window(RuleBasedStateMachine):
         days = [report.day for report in reports]
         window = range(self.today - RETENTION, self.today + 1)
         assert [*numbers.last_reported.values()] == [days.count(day) for day in window]
-        for name in QUESTIONS:
-            given = [report.answers[name] for report in reports if name in report.answers]
-            assert numbers.answers[name] == {value: given.count(value) for value in set(given)}
-            assert numbers.answered[name] == len(given)
-            assert numbers.others.answers[name] == 0
+        day, counted = self.published
+        assert numbers.answers_day == day
+        rounded = {key: count // 5 * 5 for key, count in counted.items() if count >= 5}
+        assert numbers.answered == {name: n for (name, value), n in rounded.items() if not value}
+        for name in numbers.answered:
+            assert numbers.answers[name] == {
+                value: n for (question, value), n in rounded.items() if question == name and value
+            }

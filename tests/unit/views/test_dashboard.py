@@ -3,10 +3,10 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from django.template.loader import render_to_string
 
 from collector.numbers.dimensions import ALL, Dimension
 from collector.numbers.snapshot import current
+from collector.views import layout
 from collector.views.dashboard import change_since_last_week, page_context, percent
 
 DAY = timedelta(days=1)
@@ -225,8 +225,8 @@ def test_the_rows_of_past_days_are_rendered_once(clock, report, monkeypatch):
     report(app="1.0.0")
     rendered = []
     monkeypatch.setattr(
-        "collector.views.dashboard.render_to_string",
-        lambda template, values: rendered.append(values) or render_to_string(template, values),
+        "collector.views.dashboard.render",
+        lambda template, values: rendered.append(values) or layout.render(template, values),
     )
     after = context()["growth_rows"]
     assert len(rendered) == 3  # today's row of each table

@@ -9,8 +9,8 @@ import pytest
 from django.test import RequestFactory
 
 from collector.cache import Unavailable, records
-from collector.docs.documents import Root
 from collector.views.badges import BadgeSvg
+from collector.views.documents import Root
 from collector.views.exports import Stats
 from tracking_site.middleware import PAGE_HEADERS
 
@@ -104,10 +104,10 @@ def test_a_browser_is_redirected_to_the_docs(client, settings, docs_url):
 def test_an_unavailable_store_makes_503_and_leaves_docs_and_badges(client, post):
     assert client.get("/readyz").status_code == 200
     with (
-        patch.object(type(records()), "put_all", side_effect=Unavailable),
-        patch.object(type(records()), "delete_all", side_effect=Unavailable),
+        patch.object(type(records()), "put", side_effect=Unavailable),
+        patch.object(type(records()), "delete", side_effect=Unavailable),
         patch.object(type(records()), "probe", side_effect=Unavailable),
-        patch.object(type(records()), "changes", side_effect=Unavailable),
+        patch.object(type(records()), "read", side_effect=Unavailable),
     ):
         refused = [
             post(REPORT),

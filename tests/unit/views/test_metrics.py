@@ -1,6 +1,9 @@
+from unittest.mock import patch
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from collector.cache import CacheFull, Unavailable, records
 from collector.views import metrics
 
 REPORT = {"id": "00000000-0000-0000-0000-000000000000", "version": {"app": "", "sha": ""}}
@@ -33,7 +36,7 @@ def test_metrics_have_the_statistics_and_the_limits(clock, scrape, report):
     assert read["headcount_family_instances", "32-bit ARM"] == 1
     assert read["headcount_warming_up",] == 1
     assert read["headcount_since_timestamp_seconds",] == 1773144000
-    assert read["headcount_last_report_timestamp_seconds",] == 1773144000
+    assert read["headcount_newest_report_timestamp_seconds",] == 1773100800
     assert read["headcount_versions",] == 2
     assert read["headcount_versions_limit",] == 10_000
     assert read["headcount_instances_limit",] == 1_000_000
@@ -58,6 +61,31 @@ def test_reports_are_counted_by_outcome_and_visits_are_not(
     after = scrape()
     counted = {name[1]: after[name] - before[name] for name in reports}
     assert {name: count for name, count in counted.items() if count} == {outcome: 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"), [(CacheFull, "refused: full"), (Unavailable, "refused: store away")]
+)
+def test_a_full_server_and_a_store_that_is_away_are_told_apart(scrape, post, error, outcome):
+    before = scrape()
+    with patch.object(type(records()), "put", side_effect=error):
+        assert post(REPORT).status_code == 503
+    after = scrape()
+    changed = {name[1] for name in after if name[0] == "headcount_reports_total"}
+    assert {
+        each
+        for each in changed
+        if after["headcount_reports_total", each] > before["headcount_reports_total", each]
+    } == {outcome}
+
+
+def test_no_metric_needs_a_file_or_a_setting_of_the_whole_process(
+    scrape, monkeypatch, tmp_path, post
+):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    post(REPORT)
+    assert not any(name.endswith("_created") for name, *_ in scrape())
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_metrics_have_the_memory_of_the_process(scrape):

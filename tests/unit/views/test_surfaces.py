@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector.numbers.dimensions import ALL
 from collector.numbers.snapshot import current
+from collector.reports.parsing import Version
 from collector.urls import urlpatterns
 from collector.views.dashboard import page_context
 
@@ -54,7 +55,7 @@ def test_no_surface_reveals_a_rare_or_hidden_name(client, name):
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name):
     for version, dimension in itertools.product((HIDDEN, RARE), ALL.values()):
-        known = dimension.name_of(version)
+        known = dimension.name_of(Version(**version))
         asked = (known, known[:-1] + "*", "never-reported")
         queries = ["?" + urlencode({dimension.name: value}) for value in asked]
         answers = {without(asked, body(client, name, query)) for query in queries}

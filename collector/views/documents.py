@@ -1,12 +1,14 @@
-"""The views of the docs pages, of the description of the API, and of `/`."""
+"""The views of `/`, of the docs pages, and of the description of the API."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
 from collector.conf import conf
-from collector.docs import openapi, rendering
+from collector.docs.rendering import TITLES, page, welcome
+from collector.views import openapi
 from collector.views.endpoint import Endpoint, conditional, etag_of
 from collector.views.ingest import Ingest
+from collector.views.layout import render_page
 
 
 class Root(Ingest):
@@ -14,7 +16,8 @@ class Root(Ingest):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         url = conf.docs_url or reverse("collector-docs")
-        return HttpResponseRedirect(url, content=rendering.welcome(url))
+        body = render_page("page", TITLES["docs"], content=welcome(url))
+        return HttpResponseRedirect(url, content=body)
 
 
 class Docs(Endpoint):
@@ -23,7 +26,7 @@ class Docs(Endpoint):
     name = "docs"
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body = rendering.page(self.name).encode()
+        body = render_page("page", TITLES[self.name], self.name, content=page(self.name)).encode()
         return conditional(request, body, "text/html; charset=utf-8", etag_of(body))
 
 

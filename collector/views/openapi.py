@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -11,12 +11,11 @@ from django.urls import reverse
 
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
-from collector.docs import examples
 from collector.numbers import filters
 from collector.numbers.dimensions import ALL
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
-from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, answers_type
+from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, example
 from collector.views import badges
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import Problem
@@ -35,7 +34,7 @@ MEANINGS = {
     408: "The body does not arrive in time.",
     411: "The request has no Content-Length.",
     413: "The body is too long.",
-    414: "The query is longer than these parameters allow, so that gunicorn refuses it.",
+    414: "The query is longer than these parameters allow.",
     415: "The Content-Type is not application/json.",
     503: "The server is full, or its store does not respond. Retry-After says when to try again.",
 }
@@ -64,6 +63,7 @@ def _text(limit: int) -> dict[str, Any]:
     return {"type": "string", "maxLength": limit, "pattern": PRINTABLE_ASCII}
 
 
+ANY_TEXT: dict[str, Any] = {"type": "string"}
 # A query within these limits fits into the request line that the server accepts.
 FILTERS = tuple(
     _parameter(
@@ -76,20 +76,24 @@ FILTERS = tuple(
     )
     for dimension in ALL.values()
 )
+# A badge shows "unknown" for a value that no filter can have, so it accepts any text.
 BADGE = (
-    _parameter(
-        "label",
-        "The text on the left. Other characters are possible if the query is short.",
-        default=badges.LABEL,
-        **_text(badges.LABEL_LIMIT),
-    ),
+    _parameter("label", "The text on the left.", default=badges.LABEL, **ANY_TEXT),
     _parameter(
         "color",
         "A color name of shields.io, or a hexadecimal number.",
         default=badges.COLOR,
-        **_text(max(map(len, badges.COLORS))),
+        **ANY_TEXT,
     ),
-    *FILTERS,
+    *({**each, "schema": {"type": "array", "items": ANY_TEXT}} for each in FILTERS),
+)
+QUESTION = (
+    _parameter(
+        "question",
+        "Count the answers of the latest day that is over. Filters then do not apply.",
+        **ANY_TEXT,
+    ),
+    _parameter("is", "Count only this answer.", **ANY_TEXT),
 )
 OPERATIONS = (
     Operation(
@@ -97,7 +101,7 @@ OPERATIONS = (
         summary="Send a report",
         method="post",
         body=Body,
-        example=examples.content,
+        example=lambda: example(conf.questions),
         responses={201: Receipt},
         refusals=(*INVALID_BODY, 503),
     ),
@@ -106,7 +110,7 @@ OPERATIONS = (
         summary="Erase a report; the response is the same if the id is not known",
         method="post",
         body=Forget,
-        example=lambda: {"id": examples.ID},
+        example=lambda: {"id": example()["id"]},
         responses={204: None},
         refusals=(*INVALID_BODY, 503),
     ),
@@ -172,7 +176,6 @@ OPERATIONS = (
         summary="Get the page about consent and about clients",
         responses={200: "text/html", 304: None},
     ),
-    Operation(name="api", summary="Get the API page", responses={200: "text/html", 304: None}),
     Operation(name="healthz", summary="Check that the server is alive", responses={200: Health}),
     Operation(
         name="readyz",
@@ -190,8 +193,11 @@ TYPES = (
 
 # What the questions in force add.
 BADGE_OPERATIONS = ("badge", "badge-svg", "badge-json")
-ANSWER_SCHEMAS = {"Numbers": ("answers", "answered"), "Day": ("answers", "answered")}
-OPTIONAL = {**ANSWER_SCHEMAS, "Others": ("answers",), "Receipt": ("answers",)}
+OPTIONAL = {
+    "Numbers": ("answers_day", "answers", "answered"),
+    "Day": ("answers", "answered"),
+    "Receipt": ("answers",),
+}
 
 
 @cache
@@ -221,36 +227,30 @@ def document() -> dict[str, Any]:
 
 def schemas() -> dict[str, Any]:
     """Return the schema of each type by its name."""
-    _, components = msgspec.json.schema_components(TYPES, ref_template=SCHEMAS)
+    _, components = msgspec.json.schema_components(
+        TYPES, ref_template=SCHEMAS, schema_hook=lambda type_: {}
+    )
     for name, members in OPTIONAL.items():
         for member in members:
             if conf.questions:
                 components[name]["required"].append(member)
             else:
                 del components[name]["properties"][member]
+    body = components["Body"]
+    body["properties"].pop("answers")
     if conf.questions:
-        _describe_answers(components)
+        body["properties"]["answers"] = _answers()
     return components
 
 
-def _describe_answers(components: dict[str, Any]) -> None:
-    """Add the questions in force to the schemas."""
-    type_ = answers_type(conf.questions)
-    (answers,), more = msgspec.json.schema_components([type_], ref_template=SCHEMAS)
-    components |= more
-    components["Body"]["properties"]["answers"] = {"anyOf": [answers, {"type": "null"}]}
-
-
-def _question_parameters() -> Iterator[dict[str, Any]]:
-    names = [each.name for each in conf.questions]
-    values = sorted({value for each in conf.questions for value in each.values})
-    yield _parameter(
-        "question",
-        "Count the answers to this question. Filters then do not apply.",
-        type="string",
-        enum=names,
-    )
-    yield _parameter("is", "Count only this answer.", type="string", enum=values)
+def _answers() -> dict[str, Any]:
+    """Return the schema of the answers, which accepts anything."""
+    return {
+        "description": "An object with answers to questions. An answer of another type is ignored.",
+        "properties": {
+            each.name: {"description": f"{each.what}: {each.sent}."} for each in conf.questions
+        },
+    }
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
@@ -268,7 +268,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.parameters:
         description["parameters"] = list(operation.parameters)
         if conf.questions and operation.name in BADGE_OPERATIONS:
-            description["parameters"] += _question_parameters()
+            description["parameters"] += QUESTION
     if operation.example:
         content = _content(operation.body)
         content["content"][JSON]["example"] = operation.example()

@@ -5,12 +5,12 @@ import msgspec
 import pytest
 from django.urls import resolve, reverse
 
-from collector.docs import openapi
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Body, Forget
 from collector.urls import urlpatterns
+from collector.views import openapi
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import Problem
 from collector.views.health import Health, Status
@@ -44,7 +44,7 @@ def test_a_path_is_described_with_the_methods_that_its_view_has(description, nam
 
 
 def test_the_schema_of_a_report_has_the_rules_of_the_parser(description):
-    version = description["components"]["schemas"]["Version"]
+    version = description["components"]["schemas"]["SentVersion"]
     for field in FIELDS:
         assert f"'maxLength': {field.limit}" in str(version["properties"][field.name])
         assert (field.name in version["required"]) == field.required
@@ -69,7 +69,7 @@ def test_a_response_has_the_members_of_its_type_and_no_other(client, report, pat
 
 def test_a_receipt_has_its_type(post):
     content = {"id": "fdb45536-cba8-4204-b352-71fc1062fd95", "version": {"app": "1", "sha": ""}}
-    assert msgspec.convert(post(content).json(), Receipt).stored["app"] == "1"
+    assert msgspec.convert(post(content).json(), Receipt).stored.app == "1"
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/", Body), ("/forget", Forget)])
@@ -93,17 +93,6 @@ def test_every_schema_is_referenced_and_every_reference_has_a_schema(description
     walk(description)
     schemas = {f"#/components/schemas/{name}" for name in description["components"]["schemas"]}
     assert references - {None} == schemas
-
-
-def test_the_api_page_shows_every_request_and_every_type(client, description):
-    page = client.get("/docs/api").content.decode()
-    for path, methods in description["paths"].items():
-        for method in methods:
-            assert f">{method.upper()} {path}<" in page
-    for name, schema in description["components"]["schemas"].items():
-        assert f'id="{name.lower()}"' in page
-        for member in schema["properties"]:
-            assert f"<code>{member}</code>" in page
 
 
 def test_every_status_with_a_meaning_is_described(description):

@@ -1,43 +1,14 @@
-"""The commands that make up a fleet: `simulate` against a real server, and `demo`."""
+"""Tests of `manage.py demo`."""
 
 import json
 import os
-import re
 import signal
 import socket
 import sys
 import threading
 from contextlib import closing
-from io import StringIO
 
-from django.core.management import call_command
-
-from simulation.fleet import Fleet
 from tests.servers import free_port
-
-
-def simulate(url, **options):
-    """Return what the command prints, and its progress."""
-    printed, progress = StringIO(), StringIO()
-    call_command("simulate", url, stdout=printed, stderr=progress, **options)
-    return printed.getvalue(), progress.getvalue()
-
-
-def test_simulate_reports_every_instance_and_forgets_those_that_opt_out(server):
-    printed, progress = simulate(f"http://{server.address}", instances=400, days=20, seed=7)
-    fleet = Fleet(400, 20, seed=7)
-    sent = {name for day in range(20) for name, _ in (*fleet.reports(day), *fleet.ci(day))}
-    opted_out = {name for day in range(20) for name in fleet.opt_outs(day)}
-    assert opted_out
-    assert server.stats()["instances"] == len(sent - opted_out)
-    assert set(re.findall(r"(\d+): ", printed)) == {"201", "204"}
-    assert "reports/s" in progress
-
-
-def test_simulate_counts_failures_if_the_server_is_down():
-    printed, progress = simulate(f"http://127.0.0.1:{free_port()}", instances=5, days=1)
-    assert printed.startswith("answers failed: ")
-    assert "failed=" in progress
 
 
 def demo(start, *arguments, **environ):

@@ -1,0 +1,28 @@
+"""UTC days, as the number of days since 1970-01-01, and timestamps, in POSIX seconds."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated
+
+from msgspec import Meta
+
+from collector.conf import DAY
+
+Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+Timestamp = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+@lru_cache(maxsize=64)  # all receipts of a day name the same timestamp
+def iso(timestamp: float) -> Timestamp:
+    """Return a timestamp in ISO 8601 format, in UTC, to the second."""
+    return f"{datetime.fromtimestamp(int(timestamp), UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def iso_date(day: int) -> Date:
+    """Return a day in ISO 8601 format."""
+    return iso(day * DAY)[:10]
+
+
+def whole_day_since(since: float, today: int) -> bool:
+    """Return whether a whole UTC day lies between a timestamp and the beginning of today."""
+    return today > -(-since // DAY)

@@ -1,0 +1,53 @@
+"""Tests of what a project of one's own is promised, and of its settings that change pages."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.fixture
+def page(client, settings):
+    settings.HEADCOUNT_STAND_ALONE = False
+    return " ".join(client.get("/docs").content.decode().split())
+
+
+def test_the_docs_promise_only_what_the_app_does(page):
+    for promise in ("no cookie,", "access log is off", "freed within a minute", "gunicorn, which"):
+        assert promise not in page
+    assert "Ask whoever operates the site." in page
+    assert "The commands below check the stand-alone server." in page
+
+
+def test_the_docs_of_the_stand_alone_server_promise_more(client):
+    page = " ".join(client.get("/docs").content.decode().split())
+    for promise in ("no cookie,", "access log is off", "freed within a minute", "gunicorn, which"):
+        assert promise in page
+
+
+# Django decides once in a process whether it translates.
+VISIT = """
+import django
+from django.conf import settings
+from tracking_site import settings as ours
+settings.configure(
+    **{name: value for name, value in vars(ours).items() if name.isupper()}
+    | {"USE_I18N": True, "MIDDLEWARE": ["django.middleware.locale.LocaleMiddleware"]}
+)
+django.setup()
+from collector.cache import records
+from django.test import Client
+for number in range(1200):
+    records().put(number, {"app": "1", "image": None, "arch": None})
+for path in ("/dashboard", "/badge.svg"):
+    print(Client().get(path, headers={"Accept-Language": "de"}).content.decode())
+"""
+
+
+def test_numbers_are_english_whatever_language_a_visitor_prefers():
+    command = [sys.executable, "-c", VISIT]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "1,200" in printed
+    assert "1.200" not in printed
+    assert not re.search(r'="\d+,\d', printed)
