@@ -166,6 +166,12 @@ def _texts() -> Iterator[CheckMessage]:
             hint="Write a URL that begins with https://, or leave it empty.",
             id="collector.E009",
         )
+    if conf.source_url and not conf.source_url.startswith(("https://", "http://")):
+        yield Error(
+            f"HEADCOUNT_SOURCE_URL is {conf.source_url!r}, which is not a URL.",
+            hint="Write a URL that begins with https:// or http://, or leave it empty.",
+            id="collector.E022",
+        )
 
 
 def _processes() -> Iterator[CheckMessage]:

@@ -112,6 +112,16 @@ class Conf:
         return getattr(settings, "HEADCOUNT_DOCS_URL", "")
 
     @property
+    def source_url(self) -> str:
+        """The URL of the source code that this server runs. Each page links to it."""
+        return getattr(settings, "HEADCOUNT_SOURCE_URL", "")
+
+    @property
+    def contact(self) -> str:
+        """Who is responsible for this server, and how to reach them."""
+        return getattr(settings, "HEADCOUNT_CONTACT", "")
+
+    @property
     def min_group(self) -> int:
         """A value is listed by name only if at least this many instances report it."""
         return getattr(settings, "HEADCOUNT_MIN_GROUP", 1)

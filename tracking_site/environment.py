@@ -85,6 +85,21 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
             description="Page to which `GET /` redirects a browser. Unset: the docs on this server"
         ),
     ] = ""
+    source_url: Annotated[
+        str,
+        Meta(
+            pattern="^$|^https?://",
+            description="URL of the source code that this server runs. Each page links to it. "
+            "Unset: no link",
+        ),
+    ] = ""
+    contact: Annotated[
+        str,
+        Meta(
+            description="Who is responsible for this server and how to reach them, in one line; "
+            "the docs quote it. Unset: the docs say that nobody is named"
+        ),
+    ] = ""
     questions: Annotated[
         str,
         Meta(

@@ -1,7 +1,7 @@
 """The connections of one process to the store. Each call ends within two seconds.
 
-The client refuses a server that would write to disk or drop reports. It looks at the configuration
-on each new connection, because the server may have been restarted.
+The client refuses a server that would write to disk or drop reports. It checks the configuration on
+each new connection, because the server may have been restarted.
 """
 
 import logging
@@ -33,9 +33,7 @@ from collector.cache.tally import Unavailable
 
 TIMEOUT = 2  # seconds for a call, with the wait for a connection
 PAUSE = 1  # seconds without calls after one that timed out
-CONNECTIONS = (
-    8  # with 50, up to a tenth of 2,000 reports at a time missed the deadline; with 8 none
-)
+CONNECTIONS = 8  # with 50, up to a tenth of 2,000 reports at once missed the deadline; with 8, none
 WRITES = {"put", "probe"}  # the operations that fail when the server has no more memory
 URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 SCRIPT = Path(__file__).with_name("store.lua").read_text()
@@ -53,14 +51,14 @@ class UnmetRequirements(Unavailable, exceptions.RedisError):
 
 
 class _Deadline(AbstractConnection):
-    """A connection that waits no longer than until the deadline of the call.
+    """A connection that waits until the deadline of the call.
 
-    By itself, redis-py waits that long for each response, and a new connection takes up to six.
+    redis-py itself has a timeout for each response, and a new connection waits for several.
     """
 
     @property
     def socket_timeout(self) -> float:
-        return max(_deadline.get() - time.monotonic(), 0.001)  # 0 would mean another kind of socket
+        return max(_deadline.get() - time.monotonic(), 0.001)  # 0 would mean not to wait
 
     @socket_timeout.setter
     def socket_timeout(self, value: object) -> None:
@@ -117,7 +115,7 @@ class Client:
         _deadline.set(time.monotonic() + TIMEOUT)
         try:
             return function()
-        except exceptions.RedisError as error:
+        except (exceptions.RedisError, OSError) as error:
             if isinstance(error, exceptions.TimeoutError):
                 self.away_until = time.monotonic() + PAUSE
             if isinstance(error, (UnmetRequirements, exceptions.ReadOnlyError)):

@@ -18,9 +18,7 @@ Every key has a deadline, so that nothing remains after the last process has sto
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -37,7 +35,7 @@ from collector.cache.base import (
     TooManyValues,
     answer_unit,
 )
-from collector.cache.connection import UnmetRequirements, client
+from collector.cache.connection import Client, UnmetRequirements, client
 from collector.cache.server_requirements import ServerRequirement
 from collector.cache.tally import (
     EMPTY,
@@ -59,49 +57,23 @@ Day = Annotated[int, Meta(ge=0, le=2_000_000)]  # since 1970-01-01; Python's dat
 Moment = Annotated[float, Meta(ge=0, le=2_000_000 * 86400)]
 
 
-class PackedDay(Struct, array_like=True):
-    """The live keys of one day. `counts` has codes and counts in turn; None if known."""
-
-    number: int
-    day: Day
-    counts: str | None = None
-
-
 class PackedTally(Struct, array_like=True):
-    """The live keys of all days. `values` has ids and values in turn; None if known."""
+    """A tally as store.lua packs it."""
 
     day: Day
-    days: list[PackedDay]
+    days: list[tuple[Day, str]]  # codes and numbers of live keys in turn
     answers: list[tuple[str, int]]
-    values: list[str] | None = None
+    values: list[str]  # ids and values in turn
 
 
 class PackedState(Struct, array_like=True):
-    """The state. `closed` has the days that are over and summarized; None if known."""
+    """The state as store.lua packs it, with the summaries of past days unless they are known."""
 
-    epoch: str
+    epoch: str  # differs if the store was lost in between
     change: int
     since: Moment
     tally: PackedTally
     closed: list[tuple[Day, str]] | None = None
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change of the store, and what the next state is made from."""
-
-    epoch: str = ""  # differs if the store was lost in between
-    number: int = -1
-    values: Mapping[int, Name] = field(default_factory=dict, compare=False, repr=False)
-    cohorts: Mapping[int, list[Cohort]] = field(default_factory=dict, compare=False, repr=False)
-
-
-@contextmanager
-def _rejecting_foreign_data() -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
-        raise Unavailable("The store has data that this program did not write.") from error
 
 
 class RedisCache(TallyCache):
@@ -121,7 +93,7 @@ class RedisCache(TallyCache):
 
     def __init__(self, url: str, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self.client = client(url, bool(params.get("OPTIONS", {}).get("UNCHECKED")))
+        self.client = _client(url, params)
         self._secret = blake2b(force_bytes(settings.SECRET_KEY), person=b"headcount").digest()
         name_of_secret = blake2b(b"name", digest_size=4, key=self._secret).hexdigest()
         meaning = f"{name_of_secret}:{self.default_timeout}:{self.history_days}"
@@ -130,7 +102,7 @@ class RedisCache(TallyCache):
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
         try:
-            client(entry["LOCATION"], bool(entry["OPTIONS"].get("UNCHECKED"))).check_server()
+            _client(entry["LOCATION"], entry).check_server()
         except UnmetRequirements as error:
             return error.unmet
         return []
@@ -149,18 +121,21 @@ class RedisCache(TallyCache):
         self._run("clear")
 
     def read(self, known: State = EMPTY) -> State | None:
-        change = known.change if isinstance(known.change, Change) else Change()
-        answer = self._run("read", change.epoch, change.number)
+        change = known.change if isinstance(known.change, tuple) else ("", 0)
+        answer = self._run("read", *change)
         if answer is None:
             return None
-        with _rejecting_foreign_data():
-            content, *tallies = answer
-            state = msgspec.msgpack.decode(content, type=PackedState)
-            values = _values(state.tally, change.values)
-            cohorts = _cohorts(state.tally, values, change.cohorts)
-            closed = known.closed if state.closed is None else _closed(state.closed, tallies)
-            new = Change(state.epoch, state.change, values, cohorts)
-            return State(_tally(state.tally, cohorts), closed, state.since, new)
+        try:
+            packed = msgspec.msgpack.decode(answer[0], type=PackedState)
+            closed = known.closed
+            if packed.closed is not None:
+                tallies = (msgspec.msgpack.decode(each, type=PackedTally) for each in answer[1:])
+                closed = {day: summary.encode() for day, summary in packed.closed} | {
+                    each.day: _tally(each) for each in tallies
+                }
+            return State(_tally(packed.tally), closed, packed.since, (packed.epoch, packed.change))
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            raise Unavailable("The store has data that this program did not write.") from error
 
     def keep(self, day: int, summary: bytes) -> None:
         self._run("keep", day, summary)
@@ -204,52 +179,28 @@ class RedisCache(TallyCache):
         return self.client.run(self.prefix, operation, time.time(), *constants, *arguments)
 
 
-def _values(packed: PackedTally, known: Mapping[int, Name]) -> Mapping[int, Name]:
-    """Return the values by id."""
-    if packed.values is None:
-        return known
+def _client(url: str, entry: Mapping[str, Any]) -> Client:
+    return client(url, bool(entry.get("OPTIONS", {}).get("UNCHECKED")))
+
+
+def _tally(packed: PackedTally) -> Tally:
+    """Return a tally. Raises KeyError or ValueError for numbers that store.lua has not written."""
     pairs = zip(packed.values[::2], packed.values[1::2], strict=True)
-    return {0: NULL} | {int(number): value.encode() for number, value in pairs}
-
-
-def _cohorts(
-    packed: PackedTally, values: Mapping[int, Name], known: Mapping[int, list[Cohort]]
-) -> dict[int, list[Cohort]]:
-    """Return the cohorts by number of day."""
-    cohorts = {}
-    for each in packed.days:
-        if each.counts is None:
-            cohorts[each.number] = [old._replace(day=each.day) for old in known[each.number]]
-            continue
-        numbers = [*map(int, each.counts.split())]
+    values = {0: NULL} | {int(number): text.encode() for number, text in pairs}
+    total: dict[Name, int] = {}
+    cohorts = []
+    for day, flat in packed.days:
         counts: tuple[dict[Name, int], dict[Name, int]] = ({}, {})
+        numbers = [*map(int, flat.split())]
         for code, count in zip(numbers[::2], numbers[1::2], strict=True):
             if count < 1:
                 raise ValueError
-            counts[code % 2][values[code // 2]] = count
-        cohorts[each.number] = [
-            Cohort(
-                each.day, bool(established), sum(counts[established].values()), counts[established]
-            )
-            for established in (0, 1)
-            if counts[established]
+            value = values[code // 2]
+            counts[code % 2][value] = count
+            total[value] = total.get(value, 0) + count
+        cohorts += [
+            Cohort(day, bool(established), sum(each.values()), each)
+            for established, each in enumerate(counts)
+            if each
         ]
-    return cohorts
-
-
-def _tally(packed: PackedTally, cohorts: Mapping[int, list[Cohort]]) -> Tally:
-    counts: dict[Name, int] = {}
-    every = tuple(cohort for each in cohorts.values() for cohort in each)
-    for cohort in every:
-        for value, count in cohort.counts.items():
-            counts[value] = counts.get(value, 0) + count
-    return Tally(packed.day, counts, every, dict(packed.answers))
-
-
-def _closed(summaries: list[tuple[int, str]], tallies: list[bytes]) -> dict[int, Tally | bytes]:
-    """Return the days that are over."""
-    closed: dict[int, Tally | bytes] = {day: summary.encode() for day, summary in summaries}
-    for content in tallies:
-        packed = msgspec.msgpack.decode(content, type=PackedTally)
-        closed[packed.day] = _tally(packed, _cohorts(packed, _values(packed, {}), {}))
-    return closed
+    return Tally(packed.day, total, tuple(cohorts), dict(packed.answers))

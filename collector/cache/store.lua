@@ -22,7 +22,7 @@ local days = {} -- that have live keys, the newest first
 for number, date in string.gmatch(text or '', '(%d+) (%d+)') do
   table.insert(days, {number = tonumber(number), date = tonumber(date)})
 end
-assert(days[1] or not began)
+assert(days[1] or not began) -- fails if somebody else has written to `meta`
 
 local function each_pair(flat)
   local i = -1
@@ -32,15 +32,8 @@ local function each_pair(flat)
   end
 end
 
--- Return the number of this change, which is the same in all of one run.
-local number_of_run
-local function change()
-  number_of_run = number_of_run or call('HINCRBY', META, 'change', 1)
-  return number_of_run
-end
-
--- Remember that this run changes a day, the values, or the days that are over.
-local function changed(what) call('HSET', META, 'at:' .. what, change()) end
+-- Return the number of a change; see `run.read`.
+local function change() return call('HINCRBY', META, 'change', 1) end
 
 -- Give a key that may be new the deadline of all others.
 local function keep(name) call('PEXPIREAT', name, call('PEXPIRETIME', META), 'NX') end
@@ -55,7 +48,6 @@ end
 local function forget_value(id)
   call('HDEL', IDS, call('HGET', VALUES, id))
   call('HDEL', VALUES, id)
-  changed('values')
 end
 
 -- Count more live keys, or fewer. A code is the id of a value, doubled, and one more if the key is
@@ -64,7 +56,8 @@ local function count(day, code, number)
   local id = floor(code / 2)
   add(tally(day), code, number)
   if id > 0 and add(COUNTS, id, number) == 0 then forget_value(id) end
-  changed(day.number)
+  call('HINCRBY', META, 'live', number)
+  change()
 end
 
 -- Most instances report every day, so most keys are found in the newest days.
@@ -83,19 +76,17 @@ local function new_id(value)
   call('HSET', VALUES, id, value)
   keep(IDS)
   keep(VALUES)
-  changed('values')
   return id
 end
 
--- Return the state of the live keys, but only what has changed since the change `known`.
-local function pack(known, answers)
-  local function is_new(what) return tonumber(call('HGET', META, 'at:' .. what)) > known end
+-- Return the tally of the day that has begun. The counts of a day are one string, because a reader
+-- decodes that faster than many.
+local function pack(answers)
   local packed = {}
   for i, day in ipairs(days) do
-    packed[i] = {day.number, day.date}
-    if is_new(day.number) then packed[i][3] = table.concat(call('HGETALL', tally(day)), ' ') end
+    packed[i] = {day.date, table.concat(call('HGETALL', tally(day)), ' ')}
   end
-  return {began, packed, answers, is_new('values') and call('HGETALL', VALUES) or nil}
+  return {began, packed, answers, call('HGETALL', VALUES)}
 end
 
 -- Forget the past days for which a function returns true.
@@ -112,7 +103,7 @@ local function close(unit, history, max_tallies)
     local rounded = floor(number / unit) * unit
     if rounded > 0 then table.insert(answers, {name, rounded}) end
   end
-  call('HSET', RAW, began, cmsgpack.pack(pack(-1, answers)))
+  call('HSET', RAW, began, cmsgpack.pack(pack(answers)))
   local oldest = today - history
   local tallies = call('HKEYS', RAW)
   table.sort(tallies, function(a, b) return tonumber(a) > tonumber(b) end)
@@ -130,10 +121,7 @@ local function go_back()
   if now < tonumber(call('HGET', META, 'since')) then call('HSET', META, 'since', ARGV[2]) end
 end
 
-local function drop(day)
-  call('UNLINK', records(day), tally(day))
-  call('HDEL', META, 'at:' .. day.number)
-end
+local function drop(day) call('UNLINK', records(day), tally(day)) end
 
 local function drop_expired()
   local live = {}
@@ -170,7 +158,6 @@ end
 
 local function open()
   table.insert(days, 1, {number = change(), date = today})
-  changed(days[1].number)
   local flat = {}
   for i, day in ipairs(days) do flat[i] = day.number .. ' ' .. day.date end
   call('HSET', META, 'day', today, 'days', table.concat(flat, ' '))
@@ -196,8 +183,7 @@ function run.clear()
   call('UNLINK', ANSWERS, CLOSED, RAW, VALUES, IDS, COUNTS, META)
   days, today = {}, floor(now / DAY)
   call('HSET', META, 'epoch', table.concat(call('TIME'), '.'), 'since', ARGV[2], 'live', 0)
-  changed('values')
-  changed('closed')
+  call('HSET', META, 'closed', change())
   open()
   set_deadlines()
 end
@@ -208,7 +194,7 @@ function run.expire(unit, history, max_tallies)
   if today ~= began then
     if today > began then close(unit, history, max_tallies) else go_back() end
     call('UNLINK', ANSWERS)
-    changed('closed')
+    call('HSET', META, 'closed', change())
     drop_expired()
     recount()
     open()
@@ -240,7 +226,6 @@ function run.put(digest, value, max_entries, max_values, ...)
   if old ~= new or old_code ~= code then
     if call('HSET', records(new), digest, code) == 1 then keep(records(new)) end
     count(new, code, 1)
-    if not old then call('HINCRBY', META, 'live', 1) end
     if old and old ~= new then call('HDEL', records(old), digest) end
     if old then count(old, old_code, -1) end
   end
@@ -257,19 +242,19 @@ function run.delete(digest)
   local day, code = find(digest)
   if not day then return 0 end
   call('HDEL', records(day), digest)
-  call('HINCRBY', META, 'live', -1)
   count(day, code, -1)
   return 1
 end
 
--- Return the state and the tallies of the days that are over, or false if the last change was
--- `known`. What has not changed since is left out.
+-- Return the state, then the tallies of the days that are over. Return false if the last change was
+-- `known`, and nothing about the days that are over if none of them has changed since.
 function run.read(epoch, known)
-  local latest, last, since, at = unpack(call('HMGET', META, 'epoch', 'change', 'since', 'at:closed'))
+  local names = {'epoch', 'change', 'since', 'closed'}
+  local latest, last, since, closed = unpack(call('HMGET', META, unpack(names)))
   known, last = epoch == latest and tonumber(known) or -1, tonumber(last)
   if known == last then return false end
-  local state = {latest, last, tonumber(since), pack(known, {})}
-  if tonumber(at) <= known then return {cmsgpack.pack(state)} end
+  local state = {latest, last, tonumber(since), pack({})}
+  if tonumber(closed) <= known then return {cmsgpack.pack(state)} end
   state[5] = {}
   for day, summary in each_pair(call('HGETALL', CLOSED)) do
     table.insert(state[5], {tonumber(day), summary})
@@ -282,12 +267,12 @@ function run.keep(day, summary)
   if call('HDEL', RAW, day) == 0 then return end
   call('HSET', CLOSED, day, summary)
   keep(CLOSED)
-  changed('closed')
+  call('HSET', META, 'closed', change())
 end
 
 -- The server refuses to run this where it would refuse to run `put`.
 function run.probe() end
 
 local operation = ARGV[1]
-if today ~= began and operation ~= 'expire' and operation ~= 'clear' then return 'NewDay' end
+if today ~= began and operation ~= 'expire' then return 'NewDay' end
 return run[operation](unpack(ARGV, 5))

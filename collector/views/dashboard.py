@@ -170,7 +170,7 @@ def link_to(chosen: Query) -> str:
 
 
 def share_table(
-    dimension: Dimension, breakdowns: Any, chosen: Query, numbers: Numbers
+    dimension: Dimension, breakdowns: Numbers | Folded, chosen: Query, numbers: Numbers
 ) -> ShareTable:
     """Return the table of a dimension from the breakdowns, folded or as sent."""
     names = getattr(breakdowns, dimension.breakdown)

@@ -101,7 +101,9 @@ def finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def answer(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+def answer(
+    content: Struct, status: int = 200, headers: dict[str, str] | None = None
+) -> HttpResponse:
     """Return content as a JSON response."""
     return HttpResponse(msgspec.json.encode(content), JSON, status, headers=headers)
 

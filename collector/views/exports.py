@@ -3,10 +3,10 @@
 import csv
 import io
 from collections.abc import Hashable, Iterator
-from typing import Any
 
 import msgspec
 from django.http import HttpRequest, HttpResponse
+from msgspec import Struct
 
 from collector.numbers import filters, history, stats
 from collector.numbers.dimensions import RAW
@@ -47,7 +47,7 @@ class SnapshotView(Endpoint):
         """Return the answer to this request. Raises Refusal."""
         return msgspec.json.encode(self.content(snapshot))
 
-    def content(self, snapshot: Snapshot) -> Any:
+    def content(self, snapshot: Snapshot) -> Struct:
         """Return what to answer as JSON."""
         raise NotImplementedError
 
@@ -55,7 +55,7 @@ class SnapshotView(Endpoint):
 class Stats(SnapshotView):
     """The statistics, of all instances or of those that the filters match."""
 
-    def content(self, snapshot: Snapshot) -> Any:
+    def content(self, snapshot: Snapshot) -> Struct:
         return stats.statistics(snapshot, filters.parse(dict(self.request.GET.lists())))
 
 
@@ -66,7 +66,7 @@ class History(SnapshotView):
         key = type(self), snapshot.state.since
         return snapshot.past.once(key, lambda: self.compute(snapshot))
 
-    def content(self, snapshot: Snapshot) -> Any:
+    def content(self, snapshot: Snapshot) -> history.History:
         return history.history(snapshot.past, snapshot.state.since)
 
 

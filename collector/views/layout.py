@@ -37,6 +37,7 @@ def render_page(template: str, title: str, name: str = "", **context: Any) -> st
             "project": conf.project_name,
             "release": __version__,
             "revision": conf.revision,
+            "source_url": conf.source_url,
             "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
             "page": name,

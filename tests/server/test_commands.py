@@ -125,8 +125,16 @@ def test_the_documented_check_on_a_read_only_root_succeeds(start, clone):
 
 
 def test_the_documented_check_of_the_logs_finds_no_one(start, clone):
-    commands = shell_block("YOUR-ID")
-    commands = commands.replace("YOUR-ID", ID).replace("YOUR-ADDRESS", ADDRESS.replace(".", "[.]"))
-    (grep,) = run_check(start, clone, commands)
-    assert_finds_nothing(grep)
-    assert "Headcount counts" in (clone / "printed.txt").read_text()
+    needs("curl", "curl")
+    serve, requests, search = map(shell_block, ("--access-logfile", "--interface", "grep -E 'fdb"))
+    server = start(command=["bash", "-c", serve], cwd=clone).wait_until_ready()
+    assert requests.count(URL) == requests.count(ADDRESS) == 2
+    run(requests.replace(URL, f"http://{server.address}"))
+    server.stop()
+    grep = ["bash", "-c", search]
+    assert_finds_nothing(subprocess.run(grep, cwd=clone, capture_output=True, check=False))
+    printed = (clone / "printed.txt").read_text()
+    assert "Headcount counts" in printed
+    for named in (ID, ADDRESS):
+        (clone / "printed.txt").write_text(f"{printed}{named}\n")
+        assert subprocess.run(grep, cwd=clone, capture_output=True, check=True).stdout

@@ -147,7 +147,6 @@ def test_which_keys_exist_after_a_report_after_a_day_and_after_the_last_instance
     assert names(cache, raw) == ["closed", "meta", "raw"]
     cache.clear()
     assert names(cache, raw) == ["meta"]
-    assert raw.hlen(cache.prefix + "meta") == 9
 
 
 def test_values_that_no_key_has_leave_nothing_behind(cache, raw):
@@ -156,7 +155,33 @@ def test_values_that_no_key_has_leave_nothing_behind(cache, raw):
         cache.put("b", n + 1)
         cache.delete("b")
     assert [raw.hlen(cache.prefix + name) for name in ("ids", "values", "counts")] == [1] * 3
-    assert raw.hlen(cache.prefix + "meta") == 10
+
+
+def test_a_value_goes_with_its_last_key_when_others_have_expired(clock, cache, raw):
+    cache.put("a", RED)
+    clock.shift(DAY)
+    cache.put("b", RED)
+    clock.shift(RETENTION * DAY)
+    assert size(cache) == 1
+    cache.delete("b")
+    assert names(cache, raw) == ["meta", "raw"]
+
+
+def test_clocks_that_disagree_leave_no_empty_days_behind(clock, cache, raw):
+    for _ in range(5):
+        cache.expire()
+        clock.shift(DAY)
+        cache.expire()
+        clock.shift(-DAY)
+    assert raw.hget(cache.prefix + "meta", "days").count(b" ") == 1
+
+
+def test_a_report_counts_until_the_end_of_the_last_day(clock, cache, raw):
+    day = cache.put("a", RED)
+    clock.move_to(day * DAY - 1)
+    assert size(cache) == 1
+    clock.shift(1)
+    assert size(cache) == 0
 
 
 def deadlines(cache, raw):
@@ -177,17 +202,23 @@ def test_every_key_has_a_deadline_some_minutes_after_its_last_day(full, raw):
     assert sorted(round(found["meta"] - each) for each in days) == [0, DAY, 2 * DAY]
 
 
-def test_a_key_that_is_new_or_comes_back_has_the_deadline_of_the_others(clock, full, raw):
-    full.put("d", GREEN, ["x=1"])
-    full.put("c", GREEN, ["x=2"])
-    full.delete("d")
-    full.keep(TODAY + 1, SUMMARY)
-    found = deadlines(full, raw)
-    assert all(each > 0 for each in found.values())
-    full.clear()
-    assert deadlines(full, raw)["meta"] > 0
-    full.put("a", RED)
-    assert len({*deadlines(full, raw).values()}) == 1
+def test_a_key_that_is_new_has_the_deadline_of_the_others(clock, cache, raw):
+    cache.put("a", RED)
+    assert len({*deadlines(cache, raw).values()}) == 1
+    clock.shift(DAY)
+    cache.put("b", None)
+    cache.delete("a")
+    cache.delete("b")
+    cache.put("a", BLUE)
+    cache.keep(TODAY, SUMMARY)
+    clock.shift(DAY)
+    cache.expire()
+    cache.put("a", BLUE, ["x=1"])
+    cache.put("b", GREEN)
+    cache.keep(TODAY + 1, SUMMARY)
+    found = deadlines(cache, raw)
+    assert {"answers", "closed"} < found.keys()
+    assert len({*found.values()}) == 1
 
 
 def test_deadlines_follow_the_clock(clock, full, raw):
@@ -217,6 +248,14 @@ def test_clear_touches_nothing_of_others(cache, raw):
     cache.clear()
     assert size(cache) == 0
     assert raw.delete("of somebody else") == 1
+
+
+def test_clear_begins_on_the_day_of_the_clock(clock, cache):
+    clock.move_to((TODAY + 1) * DAY)
+    cache.expire()
+    clock.shift(-30)  # by itself, that is too little to return to the day before
+    cache.clear()
+    assert cache.put("a", RED) == TODAY + RETENTION + 1
 
 
 @pytest.mark.parametrize("other", ["code", "secret", "retention", "history"])
@@ -287,13 +326,21 @@ def test_servers_whose_clocks_differ_too_much_do_not_take_turns_forever(cache, m
         cache.get("a")
 
 
-def test_a_state_that_has_not_changed_is_not_sent_again(full):
+def test_days_that_are_over_are_sent_again_only_if_one_has_changed(full):
     known = full.read()
-    full.put("a", GREEN)
+    full.put("e", RED)
     new = full.read(known)
+    full.put("e", RED)
+    assert full.read(new) is None
     assert new.closed is known.closed
-    assert new._replace(change=0) == full.read()._replace(change=0)
-    assert {new.change, known.change, full.read().change} == {new.change, known.change}
+    assert new == full.read()
+    full.keep(TODAY + 1, SUMMARY)
+    latest = full.read(new)
+    assert latest.closed == {TODAY: SUMMARY, TODAY + 1: SUMMARY}
+    assert latest == full.read()
+    full.put("f", RED)
+    assert full.read(latest).closed is latest.closed
+    assert len({known.change, new.change, latest.change}) == 3
 
 
 def test_many_threads_share_eight_connections(cache, raw):
@@ -332,9 +379,9 @@ def test_a_key_of_another_type_makes_the_store_unavailable(clock, full, raw, nam
     ("name", "field", "content"),
     [
         *(("meta", "day", each) for each in ("abc", "")),
-        *(("meta", "days", each) for each in ("abc", "9 20522", "1 99999999999", "")),
+        *(("meta", "days", each) for each in ("abc", "1 99999999999", "")),
         *(("meta", "since", each) for each in ("abc", "nan", "-inf", "1e300", b"\xff")),
-        *(("meta", field, "abc") for field in ("change", "live", "at:closed", "at:values", "ids")),
+        *(("meta", field, "abc") for field in ("change", "closed", "ids", "live")),
         ("meta", "epoch", b"\xff"),
         *(("tally:*", field, "1") for field in ("abc", "999", "-1", "1.5", b"\xff")),
         *(("tally:*", "0", count) for count in ("abc", "-5", "0", "1e999")),
@@ -353,6 +400,12 @@ def test_other_contents_make_the_store_unavailable(clock, full, raw, name, field
     for key in raw.keys(full.prefix + name):
         raw.hset(key, field, content)
     assert_unavailable(clock, full)
+
+
+def test_a_store_whose_list_of_days_is_lost_is_not_read_as_empty(full, raw):
+    raw.hset(full.prefix + "meta", "days", "abc")
+    with pytest.raises(Unavailable):
+        full.read()
 
 
 def assert_unavailable(clock, cache):
@@ -432,10 +485,11 @@ def slow_server(redis_server):
     class Handler(BaseRequestHandler):
         def handle(self):
             with socket.create_connection(("127.0.0.1", redis_server.port)) as server:
-                Thread(target=copy, args=(self.request, server)).start()
+                Thread(target=copy, args=(self.request, server), daemon=True).start()
                 copy(server, self.request, 0.3)
 
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as proxy:
+        proxy.daemon_threads = True
         Thread(target=proxy.serve_forever, args=(0.01,)).start()
         yield Mock(url=f"redis://127.0.0.1:{proxy.server_address[1]}/0")
         proxy.shutdown()
@@ -452,7 +506,6 @@ def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
         slow.get("a")  # four responses: configuration, no script, script loaded, answer
     slow.client.away_until = 0
     assert slow.get("a") == RED
-    slow.client.redis.connection_pool.disconnect()
 
 
 def test_without_memory_only_put_is_refused_and_changes_nothing(clock, full, raw):

@@ -49,6 +49,7 @@ def entry(**changes):
         ({"HEADCOUNT_PROJECT_NAME": ""}, ["E008"]),
         ({"HEADCOUNT_PUBLIC_URL": ""}, ["E011", "W016"]),
         ({"HEADCOUNT_DOCS_URL": "example.org"}, ["E009"]),
+        ({"HEADCOUNT_SOURCE_URL": "javascript:alert(1)"}, ["E022"]),
         ({"HEADCOUNT_PUBLIC_URL": "http://127.0.0.1:8000"}, ["W015"]),
         ({"HEADCOUNT_PUBLIC_URL": "http://count.example"}, ["W016"]),
         ({"FORCE_SCRIPT_NAME": "/tracker"}, ["W018"]),

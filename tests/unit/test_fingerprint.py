@@ -49,6 +49,24 @@ def test_only_code_changes_the_fingerprint(copy, name, is_code):
     assert len(of_the_copy()) == fingerprint.DIGITS
 
 
+@pytest.mark.parametrize(
+    ("name", "stores"),
+    [
+        ("cache/store.lua", True),
+        ("questions.py", True),
+        ("reports/parsing.py", True),
+        ("views/ingest.py", True),
+        ("views/stats.py", False),
+        ("numbers/stats.py", False),
+    ],
+)
+def test_only_code_that_stores_reports_starts_the_count_from_zero(copy, name, stores):
+    digest = fingerprint.fingerprint.__wrapped__(*fingerprint.STORING)
+    with (copy / name).open("a") as file:
+        file.write("\n")
+    assert (fingerprint.fingerprint.__wrapped__(*fingerprint.STORING) != digest) == stores
+
+
 def test_the_command_prints_the_fingerprint_that_the_server_shows(client, settings):
     settings.HEADCOUNT_REVISION = "0a1b2c3"
     printed = StringIO()

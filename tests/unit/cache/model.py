@@ -13,14 +13,16 @@ from collector.cache import EMPTY, CacheFull, Tally, TooManyValues, encode
 DAY = 86400
 RETENTION, HISTORY, MAX_ENTRIES, MAX_VALUES = 3, 5, 6, 3
 SUMMARY = b'{"instances":1}'
+SUMMARIES = st.sampled_from([SUMMARY, b"null"])
 CONFIGURATION = {
     "TIMEOUT": RETENTION * DAY,
     "OPTIONS": {"MAX_ENTRIES": MAX_ENTRIES, "MAX_VALUES": MAX_VALUES, "HISTORY": HISTORY},
 }
 KEYS = st.sampled_from("abcdefgh")
-VALUES = st.sampled_from([None, {"app": "1", "image": None}, {"image": "x", "app": "2"}, [3], "ü"])
+EACH_VALUE = [None, {"app": "1", "image": None}, {"image": "x", "app": "2"}, [3], "ü"]
+VALUES = st.sampled_from(EACH_VALUE)
 ANSWERS = st.sets(st.sampled_from(["database=sqlite", "database=other", "sso=true"]))
-FORWARD = st.sampled_from([1, 59, 3600, DAY // 2, DAY, 2 * DAY, 4 * DAY, 9 * DAY])
+FORWARD = st.sampled_from([1, 59, 3600, DAY // 2, DAY, 2 * DAY, 3 * DAY, 4 * DAY, 9 * DAY])
 BACK = st.sampled_from([-1, -59, -61, -3600, -DAY, -2 * DAY, -9 * DAY])
 SECONDS = FORWARD | BACK
 
@@ -74,7 +76,7 @@ class Model(RuleBasedStateMachine):
             return
         if day > before:
             self.closed[before] = self.recount(), {n: c // 5 * 5 for n, c in self.answers.items()}
-            tallies = sorted(day for day, each in self.closed.items() if each != SUMMARY)
+            tallies = sorted(day for day, each in self.closed.items() if isinstance(each, tuple))
             for old in {*tallies[:-3], *(each for each in self.closed if each < day - HISTORY)}:
                 del self.closed[old]
         else:
@@ -124,6 +126,11 @@ class Model(RuleBasedStateMachine):
         for key in "abcdefgh":
             self.put(key, value, answers)
 
+    @rule(values=st.permutations(EACH_VALUE))
+    def put_different_values(self, values):
+        for key, value in zip("abcde", values, strict=True):
+            self.put(key, value, ())
+
     @rule(key=KEYS)
     def delete(self, key):
         self.turn()
@@ -145,18 +152,25 @@ class Model(RuleBasedStateMachine):
         self.move_the_clock(seconds)
         self.delete(key)
 
+    @rule(days=st.integers(2, HISTORY + 1))
+    def let_days_pass(self, days):
+        """Let days pass on which somebody uses the cache, and nobody summarizes them."""
+        for _ in range(days):
+            self.move_the_clock(DAY)
+            self.expire()
+
     @rule()
     def expire(self):
         self.turn()
         self.cache.expire()
 
-    @rule(data=st.data())
-    def keep(self, data):
+    @rule(data=st.data(), summary=SUMMARIES)
+    def keep(self, data, summary):
         self.turn()
         day = data.draw(st.sampled_from([*self.closed, self.today, 0]))
-        self.cache.keep(day, SUMMARY)
-        if day in self.closed:
-            self.closed[day] = SUMMARY
+        self.cache.keep(day, summary)
+        if isinstance(self.closed.get(day), tuple):
+            self.closed[day] = summary
 
     @rule()
     def lose_everything(self):
@@ -175,8 +189,8 @@ class Model(RuleBasedStateMachine):
         self.assert_tally(state.tally, self.today, self.recount(), {})
         assert state.closed.keys() == self.closed.keys()
         for day, kept in self.closed.items():
-            if kept == SUMMARY:
-                assert state.closed[day] == SUMMARY
+            if isinstance(kept, bytes):
+                assert state.closed[day] == kept
             else:
                 self.assert_tally(state.closed[day], day, *kept)
         assert {key: self.cache.get(key) for key in "abcdefgh" if key in self.cache} == {

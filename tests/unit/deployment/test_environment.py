@@ -25,6 +25,7 @@ def test_unset_and_empty_variables_have_the_default():
     [
         *("PORT=http", "PORT=70000", "WEB_CONCURRENCY=0", "MAX_INSTANCES=many", "MIN_GROUP=three"),
         *("RETENTION_DAYS=7.5", "RETENTION_DAYS=-1", "HISTORY_DAYS=91", "PATH_PREFIX=tracker/"),
+        *("SOURCE_URL=example.org/code",),
     ],
 )
 def test_an_invalid_value_is_quoted_with_its_variable(variable):

@@ -173,8 +173,63 @@ def test_the_consent_names_every_field_the_retention_and_the_way_out(consent):
         stored = "" if field.name in COUNTED else " The server does not store it."
         assert f"{field.name} is {field.meaning} ({field.purpose}).{stored}" in consent
     assert "id is a random UUID, created when you agree" in consent
-    assert "for 7 days after the day on which it arrives" in consent
-    assert "The id is then deleted here first, and the server is asked to erase" in consent
+    assert "For 7 days after the day on which your report arrives, the server keeps" in consent
+    assert "a keyed digest of the id, the day, the version, image and architecture, and" in consent
+    assert "whether this instance reported on an earlier day." in consent
+    assert "how many run each version, image and architecture, by name. It keeps" in consent
+    assert "the totals of each day for 90 days. Anyone may copy the published numbers." in consent
+    assert "then sends no more reports, and asks the server to erase the last one" in consent
+    assert "answer" not in consent
+
+
+def test_the_consent_says_what_happens_to_the_answer_to_each_question(settings):
+    settings.HEADCOUNT_QUESTIONS = {
+        "mail": {"what": "whether it sends <mail>", "why": "to know", "kind": "flag"}
+    }
+    settings.HEADCOUNT_MIN_GROUP = 7
+    consent = text(rendering.page("clients").split("blockquote>")[1])
+    assert (
+        "mail tells whether it sends &lt;mail&gt; (to know). The server counts true or" in consent
+    )
+    assert "It keeps no record of your answers" in consent
+    assert "rounded down to a multiple of 7." in consent
+    assert "by name if at least 7 instances do." in consent
+    assert "not answered until you agree to it" in consent
+
+
+SHARED = records_cache(redis_url="redis://127.0.0.1:6379/0")
+
+
+@pytest.mark.parametrize("entry", [records_cache(), SHARED], ids=["memory", "store"])
+def test_the_docs_have_the_points_of_a_data_protection_officer(client, settings, entry):
+    settings.CACHES = {**settings.CACHES, "records": entry}
+    section = client.get("/docs").content.decode().split('id="data-protection"')[1].split("<h2")[0]
+    points = ["Controller and contact", "Purpose", "Legal basis", "Data", "Storage period"]
+    points += ["Access and rectification", "Erasure", "Recipients and third parties"]
+    points += ["Public totals", "Change of hands"]
+    assert re.findall("<strong>(.*?):</strong>", section) == points
+    assert "The operator has not named a contact." in section
+    assert ('<a href="#what-is-in-the-store">store</a>' in section) == (entry is SHARED)
+
+
+def test_the_docs_name_the_contact(client, settings):
+    settings.HEADCOUNT_CONTACT = "A <B> & C, dpo@count.example, https://count.example/privacy"
+    page = client.get("/docs").content.decode()
+    assert "The operator has not named a contact." not in page
+    assert "Contact: A &lt;B&gt; &amp; C, <a href=" in page
+    assert '<a href="https://count.example/privacy" rel="nofollow">' in page
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs/clients", "/dashboard", "/nowhere"])
+def test_every_page_links_the_source_code_if_its_url_is_set(client, settings, path):
+    settings.HEADCOUNT_SOURCE_URL = "https://code.example/headcount?a&b"
+    html = client.get(path, headers={"Accept": "text/html"}).content.decode()
+    link = '<a href="https://code.example/headcount?a&amp;b">its source code</a>'
+    assert link in html.split("<footer>")[1]
+
+
+def test_no_page_links_the_source_code_if_its_url_is_not_set(page):
+    assert "source code</a>" not in page
 
 
 def test_the_consent_follows_the_settings(settings, client):
@@ -183,5 +238,5 @@ def test_the_consent_follows_the_settings(settings, client):
     settings.CACHES = {"records": settings.CACHES["records"] | {"TIMEOUT": 86400}}
     page = client.get("/docs/clients").content.decode()
     assert "Let Some &lt;thing&gt; count" in page
-    assert "for 1 day after" in page
+    assert "For 1 day after" in page
     assert "127.0.0.1" not in page

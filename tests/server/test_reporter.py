@@ -1,0 +1,734 @@
+"""reporter.py as a command and as a class, against the real server and one that misbehaves."""
+
+import ast
+import errno
+import http.client
+import itertools
+import json
+import logging
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import types
+import uuid
+
+import pytest
+
+from clients import reporter as r
+from clients.reporter import DAY, Reporter, StateFile
+from collector.docs import rendering
+from collector.numbers import folding
+from collector.reports.fields import FIELDS
+from tests.server.misbehaving import REDIRECT, SWITCHED_OFF, answer, trickle
+from tests.servers import ROOT, free_port, needs
+
+REPORTER = ROOT / "clients" / "reporter.py"
+ROWS = set()  # of the failure table on the page, each of which has a test
+TODAY = 20_785  # days since 1970: 2026-11-28
+DAMAGED = {
+    "a half": '{"usage": "{',
+    "no object": "[1]",
+    "a bad id": '{"usage": "{\\"id\\": 7}"}',
+    "bad questions": '{"usage": "{\\"questions\\": 7}"}',
+    "an older one": '{"usage_id": "fdb45536-cba8-4204-b352-71fc1062fd95"}',
+}
+
+
+def row(situation):
+    """Mark a test of a row in the failure table."""
+    ROWS.add(situation)
+    return lambda test: test
+
+
+class Instance:
+    """One instance with a state file, whose clock the test moves and whose log it reads."""
+
+    def __init__(self, path, capsys):
+        self.path, self._capsys, self.now, self.environ = path, capsys, TODAY * DAY + DAY // 2, {}
+        self.lines = []
+
+    def command(self, *arguments):
+        """Run the command; return its exit code and what it prints."""
+        environ = {"USAGE_REPORTING_STATE": str(self.path)} | self.environ
+        code = r.main(arguments, environ, lambda: self.now)
+        return code, self._capsys.readouterr().out.strip()
+
+    def status(self):
+        return json.loads(self.command("status")[1])
+
+    def reporter(self, state=None, **options):
+        state = StateFile(self.path) if state is None else state
+        return Reporter("", state, environ=self.environ, clock=lambda: self.now, **options)
+
+    @property
+    def state(self):
+        return json.loads(json.loads(self.path.read_text())["usage"])
+
+
+@pytest.fixture
+def instance(tmp_path, capsys, monkeypatch):
+    """An instance that has not opted in."""
+    monkeypatch.setattr(r, "DEADLINE", 30)  # never reached, unless a test lowers it
+    instance, handler = Instance(tmp_path / "usage.json", capsys), logging.Handler()
+    handler.emit = lambda record: instance.lines.append(handler.format(record))
+    r.log.addHandler(handler)
+    r.log.setLevel(logging.DEBUG)
+    yield instance
+    r.log.removeHandler(handler)
+    r.log.setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def due(instance):
+    """Make an instance whose report to a server is due."""
+
+    def make(server):
+        instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
+        assert instance.command("opt-in") == (0, r.OPTED_IN)
+        instance.now += 2 * DAY
+        return instance
+
+    return make
+
+
+# Consent
+
+
+@row("the state is missing or empty")
+@row("the state of a container is not on a volume")
+@pytest.mark.parametrize("content", [None, "", "{}", '{"theme": "dark"}'])
+def test_nothing_is_sent_before_opting_in(instance, misbehaving, content):
+    server = misbehaving()
+    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
+    if content is not None:
+        instance.path.write_text(content)
+    assert json.loads(instance.command("preview", "--version", "1.2")[1]) == {
+        "id": None,
+        "version": {"app": "1.2", "sha": "unknown", "image": None, "arch": r.architecture()},
+    }
+    assert instance.command("send", "--now") == (0, r.OFF)
+    assert instance.command("opt-out") == (0, r.OFF)
+    assert server.requests == []
+    assert not instance.path.exists() if content is None else instance.path.read_text() == content
+
+
+@row("the application asks a new question")
+def test_a_question_that_an_upgrade_adds_is_sent_only_after_opting_in_again(due, misbehaving):
+    server = misbehaving()
+    instance = due(server)
+    instance.command("opt-in", "--answers", '{"users": 3, "mail": null}')
+    upgraded = ("send", "--now", "--answers", '{"users": 3, "mail": true, "sso": true}')
+    assert instance.reporter(answers={"users": 3, "sso": True}).needs_consent == ["sso"]
+    assert instance.command(*upgraded) == (0, r.SENT)
+    assert instance.status()["needs_consent"] == ["sso"]  # the state knows it, too
+    instance.command("opt-in")
+    assert instance.status()["needs_consent"] == []
+    assert instance.command(*upgraded) == (0, r.SENT)
+    assert server.answers == [{"users": 3, "mail": True}, {"users": 3, "mail": True, "sso": True}]
+
+
+def test_an_administrator_may_agree_to_some_questions_or_none(due, misbehaving):
+    server, numbers, both = misbehaving(), itertools.count(1), ["users", "sso"]
+    usage = due(server).reporter(answers=lambda: {"users": 3, "sso": next(numbers), "mail": None})
+    for choice in ({"questions": ["users"]}, {}, {"questions": []}, {"questions": both}):
+        assert usage.opt_in(**choice)
+        assert usage.needs_consent == []  # a question that was declined is not asked again
+        assert usage.send(now=True) == r.SENT
+    (*others, last) = server.answers
+    assert others == [{"users": 3}, {"users": 3}, {}]
+    assert last == {"users": 3, "sso": next(numbers) - 1}  # the function is asked for each report
+
+
+@pytest.mark.parametrize("names", ["users", "users,sso", ""])
+def test_the_command_agrees_to_exactly_the_questions_that_it_names(due, misbehaving, names):
+    instance = due(misbehaving())
+    instance.command("opt-in", "--questions", names, "--answers", '{"mail": true}')
+    assert instance.status()["agreed_to"] == [name for name in names.split(",") if name]
+    assert instance.status()["needs_consent"] == []
+
+
+def test_a_state_from_before_agreed_to_the_four_fields_and_to_no_question(instance, misbehaving):
+    server, known = misbehaving(), str(uuid.uuid4())
+    older = {"usage_id": known, "usage_slot": "0", "usage_days": f"{TODAY - 2} {TODAY - 1}"}
+    instance.path.write_text(json.dumps({"theme": "dark", **older}))
+    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
+    usage = instance.reporter(answers={"sso": True})
+    assert usage.opted_in
+    assert usage.needs_consent == ["sso"]
+    assert [usage.send(), usage.send()] == [r.SENT, r.WAITING]
+    assert server.requests[0][1] == {"id": known, "version": json.loads(usage.preview())["version"]}
+    assert json.loads(instance.path.read_text()).keys() == {"theme", "usage"}
+    assert usage.opt_out() == r.ERASED
+
+
+@row("the application cannot say its answers")
+@pytest.mark.parametrize("answers", [lambda: 1 / 0, lambda: ["x"], {"x": {1}}, {"x": 1e999}, 7])
+def test_answers_that_cannot_be_had_are_left_out(due, misbehaving, answers):
+    server = misbehaving()
+    instance = due(server)
+    assert instance.reporter(answers=answers).send() == r.SENT
+    assert server.answers == [{}]
+    assert instance.lines[0].startswith("The report has no answers: ")
+
+
+@pytest.mark.parametrize("environ", [*SWITCHED_OFF, {}])
+def test_a_switch_prevents_reports_and_opting_in_and_deletes_at_once(due, misbehaving, environ):
+    server = misbehaving(answer(201), answer(500))
+    instance = due(server)
+    instance.command("opt-out")  # its erasure is not confirmed
+    instance.command("opt-in")
+    instance.environ |= environ
+    if environ:
+        assert instance.status()["switched_off"]
+        assert instance.command("send", "--now") == (0, r.SILENT)
+        assert instance.command("opt-in") == (1, r.NOT_OPTED_IN)
+    option = [] if environ else ["--no-forget"]
+    assert instance.command("opt-out", *option) == (0, r.NOT_ASKED.format("2026-12-08"))
+    assert instance.path.read_text() == "{}"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "False"])
+def test_a_switch_that_is_off_prevents_nothing(due, misbehaving, value):
+    instance = due(misbehaving())
+    instance.environ |= {"DO_NOT_TRACK": value, "CI": value}
+    assert instance.command("send") == (0, r.SENT)
+
+
+# Opting out
+
+
+@row("the server does not confirm an erasure")
+def test_opting_out_while_the_server_is_down_can_be_repeated_when_it_is_up(due, start):
+    server = start().wait_until_ready()
+    instance = due(server)
+    instance.now = time.time()
+    instance.command("send", "--now")
+    body = json.dumps({"id": instance.state["id"], "version": {"app": "1", "sha": ""}})
+    expiry = json.loads(server.post(json.loads(body)).content)["forgotten_at"][:10]
+    server.stop()
+    for _ in range(2):
+        assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format(expiry))
+        assert instance.status()["erasure_not_confirmed"] == expiry
+        assert instance.command("send", "--now") == (0, r.OFF)
+    server = start(port=server.port).wait_until_ready()
+    server.post(json.loads(body))  # a store has kept it
+    assert server.stats()["instances"] == 1
+    assert instance.command("opt-out") == (0, r.ERASED)
+    assert server.stats()["instances"] == 0
+    assert instance.command("opt-out") == (0, r.OFF)
+
+
+@pytest.mark.parametrize("status", [200, 301, 404, 500, None])
+def test_any_other_answer_than_204_or_no_url_confirms_nothing(due, misbehaving, status):
+    instance = due(misbehaving(answer(201), answer(status, b"", "Location: /forget")))
+    if status is None:
+        instance.environ.clear()
+    assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format("2026-12-08"))
+
+
+def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_expires(
+    due, misbehaving
+):
+    server = misbehaving(answer(201), answer(500))
+    instance = due(server)
+    first = instance.state["id"]
+    instance.command("opt-out")
+    instance.command("opt-in")
+    assert instance.command("send", "--now") == (0, r.SENT)
+    second = instance.state["id"]
+    assert [content["id"] for _, content, _ in server.requests] == [first, second]
+    server.forget = answer(204)
+    assert instance.command("opt-out") == (0, r.ERASED)  # of both
+    assert {content["id"] for _, content, _ in server.requests[2:]} == {first, second}
+    server.forget = answer(500)
+    instance.command("opt-in")
+    instance.command("opt-out")
+    instance.now += 8 * DAY
+    assert instance.command("send") == (0, r.OFF)
+    assert instance.path.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("receipt", "expiry"),
+    [
+        ({"forgotten_at": "2026-12-31T00:00:00Z"}, "2026-12-31"),
+        ({"forgotten_at": "9999-12-31T00:00:00Z"}, "2027-12-01"),  # no server keeps it longer
+        ({"forgotten_at": None}, "2026-12-08"),
+        (["no receipt"], "2026-12-08"),
+    ],
+)
+def test_the_last_receipt_says_when_a_report_expires(due, misbehaving, receipt, expiry):
+    server = misbehaving(answer(201, json.dumps(receipt).encode()), answer(500))
+    instance = due(server)
+    instance.command("send")
+    server.respond = answer(500)
+    instance.command("send", "--now")
+    assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format(expiry))
+
+
+@row("the administrator opts out while a report is being sent")
+def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(due, misbehaving):
+    server = misbehaving()
+    instance, outcomes = due(server), []
+    usage, known = instance.reporter(), instance.state["id"]
+
+    def respond(server, send):
+        server.respond = answer(500)
+        outcomes.extend([usage.opt_out(), usage.opt_in(), usage.send(now=True)])
+        answer(201)(server, send)
+
+    server.respond = respond
+    assert instance.command("send") == (0, r.SENT)
+    assert outcomes == [r.ERASED, True, r.LOST]
+    assert instance.status()["last_report"]["outcome"] == "not accepted: 500"  # of the new id
+    assert known not in instance.path.read_text()
+
+
+# What was sent, and when
+
+
+def test_the_state_keeps_the_last_report_and_its_outcome(due, misbehaving):
+    server = misbehaving()
+    instance = due(server)
+    preview = json.loads(instance.command("preview")[1])
+    for status, outcome in ((201, "accepted"), (500, "not accepted: 500")):
+        server.respond = answer(status)
+        instance.command("send", "--now")
+        expected = {"at": "2026-11-30T12:00:00Z", "outcome": outcome, "report": preview}
+        assert instance.status()["last_report"] == expected
+    instance.environ["USAGE_REPORTING_URL"] = f"http://127.0.0.1:{free_port()}"
+    instance.command("send", "--now")
+    outcome = "not accepted: ConnectionRefusedError"
+    assert instance.status()["last_report"]["outcome"] == outcome
+
+
+def test_reports_are_sent_once_a_day_and_spread_over_it(instance, misbehaving):
+    server = misbehaving()
+    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
+    fleet, hours = [instance.reporter({}) for _ in range(120)], []
+    assert all(usage.opt_in() for usage in fleet)
+    for hour in range(12, 48):  # an hourly job
+        instance.now = TODAY * DAY + hour * 3600 + 17 * 60
+        hours.append(sum(usage.send() == r.SENT for usage in fleet))
+    assert sum(hours[:12]) == 0  # none on the day of opting in
+    assert sum(hours) == 120
+    assert sum(count > 0 for count in hours) > 12
+
+
+def test_an_instance_that_never_runs_at_its_time_still_reports_daily(due, misbehaving, monkeypatch):
+    instance = due(misbehaving())
+    instance.command("opt-out")
+    with monkeypatch.context() as patch:
+        patch.setattr(r.secrets, "randbelow", lambda limit: limit - 1)
+        instance.command("opt-in")
+    outcomes = []
+    for _ in range(6):
+        instance.now = (instance.now // DAY + 1) * DAY + 4 * 3600
+        outcomes.append(instance.command("send")[1])
+    assert outcomes == [r.WAITING, r.SENT, r.SENT, r.SENT, r.SENT, r.SENT]
+
+
+@row("the clock jumps forward and back")
+def test_a_clock_that_jumps_forward_and_back_causes_no_repetition_and_no_silence(due, misbehaving):
+    instance, outcomes = due(misbehaving()), []
+    for jump in (0, 1000 * DAY, -1000 * DAY, 0, 2 * DAY, -DAY, DAY, DAY + DAY // 2):
+        instance.now += jump
+        outcomes.append(instance.command("send")[1])
+    assert outcomes == [r.SENT, r.SENT, r.WAITING, r.WAITING, r.SENT, r.WAITING, r.WAITING, r.SENT]
+
+
+@row("two processes share the state")
+def test_processes_that_share_a_state_report_once(due, misbehaving):
+    server = misbehaving()
+    instance = due(server)
+    processes = [process(instance, "send") for _ in range(6)]
+    outcomes = [each.communicate(timeout=60)[0].strip() for each in processes]
+    assert sorted(outcomes) == sorted([r.SENT] + [r.WAITING] * 5)
+    assert server.paths == ["/"]
+
+
+@row("the process stops while it sends")
+def test_a_process_that_is_killed_while_it_sends_does_not_repeat_the_report(due, misbehaving):
+    reached = threading.Event()
+    server = misbehaving(lambda server, send: reached.set() or server.stopped.wait())
+    instance = due(server)
+    killed = process(instance, "send")
+    assert reached.wait(30)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert process(instance, "send").communicate(timeout=60)[0].strip() == r.WAITING
+    assert server.paths == ["/"]
+    outcome = instance.status()["last_report"]["outcome"]
+    assert outcome == "not known: the process stopped before there was an answer"
+
+
+@row("a machine is cloned with its state")
+def test_a_cloned_machine_counts_once_until_it_opts_in_again(due, fresh, tmp_path):
+    instance = due(fresh)
+    instance.now = time.time()
+    clone = Instance(tmp_path / "clone.json", instance._capsys)
+    clone.path.write_bytes(instance.path.read_bytes())
+    clone.environ, clone.now = instance.environ, instance.now
+    assert [each.command("send", "--now")[1] for each in (clone, instance)] == [r.SENT, r.SENT]
+    assert fresh.stats()["instances"] == 1
+    clone.command("opt-out")
+    clone.command("opt-in")
+    assert [each.command("send", "--now")[1] for each in (clone, instance)] == [r.SENT, r.SENT]
+    assert fresh.stats()["instances"] == 2
+    assert [each.command("opt-out")[1] for each in (clone, instance)] == [r.ERASED, r.ERASED]
+
+
+def test_start_sends_from_a_thread_that_survives_anything(due, misbehaving, monkeypatch):
+    reached = threading.Event()
+    usage = due(misbehaving(lambda server, send: reached.set())).reporter()
+    stop = usage.start(every=0.001)
+    assert reached.wait(30)
+    stop()
+    monkeypatch.setattr(threading.Thread, "start", lambda _: 1 / 0)
+    usage.start()()
+
+
+# The network
+
+
+CREATED = b"HTTP/1.1 201 Created\r\n"
+RESPONSES = {
+    "a redirect": (REDIRECT, r.LOST),
+    "another redirect": (answer(308, b"", "Location: /elsewhere"), r.LOST),
+    "an error": (answer(500, b"no"), r.LOST),
+    "a page": (answer(200, b"<h1>Log in</h1>", "Content-Type: text/html"), r.LOST),
+    "nothing": (lambda server, send: None, r.LOST),
+    "half a head": (lambda server, send: send(b"HTTP/1.1 20"), r.LOST),
+    "no HTTP": (lambda server, send: send(b"SSH-2.0-OpenSSH_9.2\r\n"), r.LOST),
+    "a head of 10 MB": (lambda server, send: send(CREATED + b"X: " + b"x" * 10**7), r.LOST),
+    "silence": (lambda server, send: server.stopped.wait(), r.LOST),
+    "a byte a second": (trickle(b""), r.LOST),
+    "a byte a second in the head": (trickle(CREATED + b"X: "), r.LOST),
+    "a byte a second in the body": (trickle(CREATED + b"Content-Length: 9999\r\n\r\n"), r.SENT),
+    "10 MB": (answer(201, b"x" * 10**7), r.SENT),
+    "an early end": (lambda server, send: send(CREATED + b"Content-Length: 9\r\n\r\n{"), r.SENT),
+}
+
+
+@row("the server is down, slow, or sends one byte a second")
+@row("the server responds with anything but 201, such as a redirect, an error or a page")
+@row("the server sends 10 MB, or its response ends too early")
+@pytest.mark.parametrize(("respond", "outcome"), RESPONSES.values(), ids=RESPONSES)
+def test_a_report_is_tried_once_whatever_the_server_does(
+    due, misbehaving, monkeypatch, respond, outcome
+):
+    server = misbehaving(respond, respond)
+    instance = due(server)
+    if outcome == r.LOST:
+        monkeypatch.setattr(r, "DEADLINE", 0.5)
+    printed = instance.command("send", "--quiet")
+    assert printed == ((0, "") if outcome == r.SENT else (1, r.LOST))
+    assert instance.command("send") == (0, r.WAITING)
+    assert server.paths == ["/"]  # no redirect is followed
+    assert server.sent < 10**7
+    assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format("2026-12-08"))
+
+
+@pytest.mark.parametrize(
+    "url", ["down", "https://{}", "file:///etc/passwd", "ftp://{}", "http://["]
+)
+def test_a_url_that_reaches_no_server_loses_the_report(due, misbehaving, monkeypatch, url):
+    server = misbehaving()
+    instance = due(server)
+    url = url.replace("down", f"http://127.0.0.1:{free_port()}").format(server.address)
+    instance.environ["USAGE_REPORTING_URL"] = url
+    monkeypatch.setattr(r, "DEADLINE", 0.5)
+    assert instance.command("send") == (1, r.LOST)
+    assert server.requests == []
+
+
+@row("the environment names a SOCKS proxy")
+@pytest.mark.parametrize(
+    ("variable", "scheme", "reached"),
+    [
+        ("http_proxy", "http", "proxy"),
+        ("all_proxy", "http", "proxy"),
+        ("all_proxy", "socks5h", None),
+        ("http_proxy", "socks5", None),
+        ("no_proxy", "http", "server"),
+    ],
+)
+def test_a_proxy_is_used_or_refused_but_never_bypassed(
+    due, misbehaving, monkeypatch, variable, scheme, reached
+):
+    proxy, server = misbehaving(), misbehaving()
+    instance = due(server)
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
+    monkeypatch.setenv(variable, f"{scheme}://{proxy.address}")
+    if variable == "no_proxy":
+        monkeypatch.setenv(variable, "127.0.0.1")
+    assert instance.command("send")[1] == (r.SENT if reached else r.LOST)
+    assert proxy.paths == ([f"http://{server.address}/"] if reached == "proxy" else [])
+    assert server.paths == (["/"] if reached == "server" else [])
+    if not reached:
+        assert instance.lines[-1].endswith("UnsupportedProxy")
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({"USAGE_REPORTING_URL": "{}", "USAGE_TRACKING_URL": "http://["}, "/"),
+        ({"USAGE_REPORTING_URL": "", "USAGE_TRACKING_URL": "{}/"}, "/"),
+        ({"USAGE_REPORTING_URL": "{}/tracker"}, "/tracker"),
+        ({"USAGE_REPORTING_URL": "{}/tracker/"}, "/tracker/"),
+    ],
+)
+def test_requests_go_where_the_environment_says_and_say_nothing_of_the_machine(
+    due, misbehaving, monkeypatch, capsys, variables, path
+):
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    server = misbehaving()
+    instance = due(server)
+    url = f"http://{server.address}"
+    instance.environ = {name: value.format(url) for name, value in variables.items()}
+    usage = instance.reporter()
+    preview = usage.preview()
+    assert (usage.send(), usage.opt_out()) == (r.SENT, r.ERASED)
+    assert server.paths == [path, path.rstrip("/") + "/forget"]
+    _, content, head = server.requests[0]
+    assert content == json.loads(preview)
+    assert sorted(re.findall(r"^([\w-]+):", head, re.MULTILINE)) == [
+        *("Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host", "User-Agent")
+    ]
+    assert "User-Agent: reporter.py\r\n" in head
+    assert "".join(capsys.readouterr()) == ""  # not even with the application's debuglevel
+
+
+# The state
+
+
+def process(instance, *arguments, under=()):
+    """Start the command as a program."""
+    environ = {"USAGE_REPORTING_STATE": instance.path, "PATH": os.environ["PATH"]}
+    code = f"import sys, reporter; sys.exit(reporter.main(clock=lambda: {instance.now}))"
+    environ["PYTHONPATH"] = str(REPORTER.parent)
+    line = [*under, sys.executable, "-B", "-c", code, *arguments]
+    environ |= instance.environ
+    return subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+@row("the state cannot be read or is damaged")
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_state_that_cannot_be_read_stays_as_it_is(due, misbehaving, content):
+    server = misbehaving()
+    instance = due(server)
+    instance.path.write_text(content)
+    assert json.loads(instance.command("preview")[1])["id"] is None
+    assert instance.command("send", "--now") == (1, r.BROKEN)
+    assert instance.command("opt-in") == (1, r.NOT_OPTED_IN)
+    assert instance.command("opt-out") == (1, r.STUCK)
+    assert instance.command("status")[0] == 1
+    assert instance.status()["problem"] == r.BROKEN
+    assert instance.path.read_text() == content
+    assert server.requests == []
+
+
+@row("the state cannot be written, because it is read-only or the disk is full")
+@pytest.mark.parametrize("call", ["os.open", "os.fsync", "pathlib.Path.replace"])
+def test_a_state_that_cannot_be_written_prevents_reports_until_it_can(
+    due, misbehaving, monkeypatch, call
+):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    server = misbehaving()
+    instance = due(server)
+    usage, before = instance.reporter(), instance.path.read_text()
+    with monkeypatch.context() as broken:
+        broken.setattr(call, refuse)
+        assert [usage.send(), usage.send(), usage.opt_out()] == [r.BROKEN, r.BROKEN, r.STUCK]
+        assert usage.opted_in
+        assert not instance.reporter(StateFile(instance.path.with_name("other"))).opt_in()
+    assert len(instance.lines) == 3  # one for each method, however often it is called
+    assert instance.path.read_text() == before
+    assert {path.name for path in instance.path.parent.iterdir()} <= {
+        *("usage.json", "usage.json.lock", "other.lock")
+    }
+    assert server.requests == []
+    assert usage.send() == r.SENT
+
+
+@row("the state is a file that is mounted by itself into a container")
+@pytest.mark.parametrize(
+    "mounts",
+    [["--ro-bind", "/", "/"], ["--dev-bind", "/", "/", "--bind", "{}", "{}"]],
+    ids=["a read-only file system", "a file mounted by itself"],
+)
+def test_a_mount_that_cannot_be_written_prevents_everything(due, misbehaving, mounts):
+    needs("bwrap", "bubblewrap")
+    server = misbehaving()
+    instance = due(server)
+    before = instance.path.read_text()
+    under = ["bwrap", *(each.format(instance.path) for each in mounts), "--proc", "/proc"]
+    for command, outcome in (("send", r.BROKEN), ("opt-out", r.STUCK)):
+        assert process(instance, command, under=under).communicate(timeout=60)[0].strip() == outcome
+    assert instance.path.read_text() == before
+    instance.path.write_text("")
+    opting_in = process(instance, "opt-in", under=under)
+    assert opting_in.communicate(timeout=60)[0].strip() == r.NOT_OPTED_IN
+    assert server.requests == []
+
+
+@row("another user runs it than the owner of the state file")
+@pytest.mark.parametrize("permitted", [True, False])
+def test_the_owner_of_the_state_file_is_kept_or_nothing_is_written(
+    due, misbehaving, monkeypatch, permitted
+):
+    server, given = misbehaving(), []
+    instance = due(server)
+    before = instance.path.read_text()
+    (instance.path.parent / "usage.json.lock").unlink()
+    owned = os.stat_result([*instance.path.stat()[:4], 12345, 54321, *instance.path.stat()[6:10]])
+    monkeypatch.setattr("pathlib.Path.stat", lambda *_, **__: owned)
+
+    def fchown(descriptor, *owner):
+        given.append(owner)
+        if not permitted:
+            raise PermissionError
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    assert instance.command("send")[1] == (r.SENT if permitted else r.BROKEN)
+    assert set(given) == {(12345, 54321)}
+    if not permitted:
+        assert instance.lines[-1].endswith(": BelongsToAnotherUser")
+        assert instance.path.read_text() == before
+        assert [path.name for path in instance.path.parent.iterdir()] == ["usage.json"]
+        assert server.requests == []
+
+
+@row("the state contains other data of yours")
+def test_other_data_and_the_mode_of_the_state_file_stay(instance, due, misbehaving):
+    instance.path.write_text('{"theme": "dark"}')
+    instance.path.chmod(0o640)
+    rest = instance.path.with_name("usage.json.new")
+    rest.write_text("of a crash")
+    due(misbehaving())
+    assert instance.command("send") == (0, r.SENT)
+    assert instance.command("opt-out") == (0, r.ERASED)
+    assert json.loads(instance.path.read_text()) == {"theme": "dark"}
+    assert not rest.exists()
+    for path in (instance.path, instance.path.with_name("usage.json.lock")):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    instance.path.unlink()
+    instance.command("opt-in")
+    assert stat.S_IMODE(instance.path.stat().st_mode) == 0o600  # a new file is private
+
+
+def test_a_lock_that_another_process_holds_prevents_reports(due, misbehaving, monkeypatch):
+    instance, held = due(misbehaving()), []
+    usage = instance.reporter()
+    monkeypatch.setattr(r, "LOCK_WAIT", 0)
+    with StateFile(instance.path).locked():
+        assert usage.send() == r.BROKEN
+    monkeypatch.setattr(r, "fcntl", None)
+    windows = types.SimpleNamespace(LK_NBLCK=2, locking=lambda *call: held.append(call[1:]))
+    monkeypatch.setattr(r, "msvcrt", windows, raising=False)
+    assert usage.send() == r.SENT
+    assert set(held) == {(2, 1)}
+
+
+def test_a_mapping_of_the_application_is_changed_only_under_its_lock(instance):
+    lock = threading.Lock()
+
+    class Locked(dict):
+        def __setitem__(self, key, value):
+            assert lock.locked()
+            assert isinstance(value, str)
+            super().__setitem__(key, value)
+
+    state = Locked()
+    usage = instance.reporter(state, lock=lambda: lock)
+    assert usage.opt_in()
+    assert usage.opted_in
+    assert usage.opt_out(forget=False) == r.NOT_ASKED.format("2026-12-06")
+    assert state == {}
+
+
+def test_no_log_line_holds_the_id(due, misbehaving):
+    class Failing(dict):
+        def __setitem__(self, key, value):
+            raise OSError(value)
+
+    server = misbehaving()
+    instance = due(server)
+    known = instance.state["id"]
+    for respond in (answer(201), answer(500), RESPONSES["no HTTP"][0]):
+        server.respond = respond
+        instance.command("send", "--now")
+    broken = instance.reporter(Failing(usage=json.dumps({"id": known, "slot": 0, "day": 1})))
+    assert (broken.send(), broken.opt_out(), broken.opt_in(["x"])) == (r.BROKEN, r.STUCK, False)
+    assert instance.command("opt-out") == (0, r.ERASED)
+    assert [line.rpartition(" ")[2] for line in instance.lines] == [
+        *("201", "500", "BadStatusLine", "OSError", "OSError", "OSError", "204")
+    ]
+    assert known not in str(instance.lines)
+
+
+# The rest of the command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["send"], "USAGE_REPORTING_STATE"),
+        (["send", "--state", "unused.json"], "USAGE_REPORTING_URL"),
+        (["report"], "invalid choice"),
+        (["preview", "--answers", "sso"], "argument --answers: invalid"),
+    ],
+)
+def test_the_command_names_a_missing_or_invalid_argument(capsys, arguments, message):
+    with pytest.raises(SystemExit) as ended:
+        r.main(arguments, {})
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reference", "image"),
+    [
+        *((None, None), ("", None), (":latest", None), ("app", "app"), ("a/b@sha256:0", "a/b")),
+        *(("host:5000/a/b:tag@sha256:0", "host:5000/a/b"), ("host:5000/a/b", "host:5000/a/b")),
+    ],
+)
+def test_the_environment_fills_in_what_the_application_omits(instance, reference, image):
+    instance.environ = {"APP_VERSION": "1.3", "GIT_SHA": "abc", "DOCKER_TAG": reference}
+    report = json.loads(instance.reporter().preview())["version"]
+    assert report == {"app": "1.3", "sha": "abc", "image": image, "arch": r.architecture()}
+    assert [*report] == [field.name for field in FIELDS]
+
+
+@pytest.mark.parametrize(
+    ("built_for", "arch", "family"),
+    [
+        ("x86_64-pc-linux-gnu", "x86_64-linux", "64-bit x86"),
+        ("armv7l-unknown-linux-gnueabihf", "armv7l-linux-eabihf", "32-bit ARM"),
+        ("arm-linux-musleabihf", "arm-linux-musleabihf", "32-bit ARM"),
+    ],
+)
+def test_the_server_knows_the_family_of_a_platform(built_for, arch, family):
+    assert r.architecture("linux", built_for) == arch
+    assert folding.family(arch) == family
+    assert r.architecture("win32").endswith("-win32")
+
+
+def test_the_file_is_python_3_9_and_has_no_dependencies():
+    tree = ast.parse(REPORTER.read_text(), feature_version=(3, 9))
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {getattr(node, "module", None) or node.names[0].name for node in nodes}
+    assert {name.partition(".")[0] for name in names} - {"msvcrt"} <= sys.stdlib_module_names
+
+
+def test_the_failure_table_has_a_test_for_each_row():
+    table = rendering.markdown("clients").split("\n| situation | behavior |\n|---|---|\n")[1]
+    assert {line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()} == ROWS
