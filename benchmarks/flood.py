@@ -40,7 +40,7 @@ def measure(quick: bool) -> Iterator[Goal]:
     limit, known, flood = (5000, 500, 2000) if quick else (50_000, 5000, 20_000)
     os.environ["MAX_INSTANCES"] = str(limit)  # the ceiling depends on it
     use_django()
-    from collector.conf import conf
+    from tracking_site.limits import memory_ceiling
 
     with headcount(wsgi="tests.server.instrumented", MAX_INSTANCES=str(limit)) as ours:
         reports = list(fleet.reports(known, "known"))
@@ -59,7 +59,7 @@ def measure(quick: bool) -> Iterator[Goal]:
         load.send(other.port, requests, 201, AT_ONCE)
         print(f"plain Django grew by {(other.resident() - start) / 2**20:.0f} MiB, and keeps it")
     largest = max(day.resident for day in days) / 2**20
-    yield at_most("resident set", largest, conf.memory_ceiling / 2**20, "MiB")
+    yield at_most("resident set", largest, memory_ceiling() / 2**20, "MiB")
     accepted = all(set(day.known) == {"with version"} for day in days)
     yield "known instances are accepted with their version on every day", accepted
     yield at_most("/stats", max(day.length for day in days), LENGTH, "bytes")

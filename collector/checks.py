@@ -1,14 +1,13 @@
 """System checks: an invalid setting makes `manage.py check` fail and aborts startup.
 
-Ids are stable: collector.E001 and so on are errors; collector.W014 and so on are warnings, which
-are logged at startup and abort nothing. Every message has a hint that says what to write instead.
+Ids are stable: collector.E001 and so on are errors; collector.W015 and so on are warnings, which
+abort nothing. Every message has a hint that says what to write instead, and names Django settings;
+the stand-alone server reads them from environment variables, most of which lack the HEADCOUNT_.
 """
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +24,6 @@ from collector.reports.fields import COUNTED
 
 TAG = "collector"
 REDIS_CACHE = "collector.cache.redis.RedisCache"
-CONTROL_GROUPS = Path("/sys/fs/cgroup")  # version 2: memory.max holds a number of bytes, or "max"
-OWN_CONTROL_GROUP = Path("/proc/self/cgroup")
 
 
 @register(TAG)
@@ -34,7 +31,7 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Return every problem with the settings."""
-    checked = (_cache, _store, _breakdowns, _questions, _texts, _processes, _memory)
+    checked = (_cache, _breakdowns, _questions, _texts)
     return [message for check in checked for message in check()]
 
 
@@ -43,7 +40,7 @@ def check_deployment(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Return every problem with a server to which the public reports; for `check --deploy`."""
-    return [*_public_url(), *_trusted_headers()]
+    return [*_public_url(), *check_store()]
 
 
 def _cache() -> Iterator[CheckMessage]:
@@ -85,7 +82,8 @@ def _cache() -> Iterator[CheckMessage]:
         )
 
 
-def _store() -> Iterator[CheckMessage]:
+def check_store() -> Iterator[CheckMessage]:
+    """Yield every problem with the store, if there is one. This connects to it."""
     backend = _backend()
     if backend is None or not backend.shared:
         return
@@ -94,17 +92,19 @@ def _store() -> Iterator[CheckMessage]:
     except InvalidURL as error:
         yield Error(
             str(error),
-            hint="Write REDIS_URL as redis://:password@host:port/number, with rediss:// for TLS, "
-            "or as unix://:password@/path. In a password, write `/`, `?`, `#` and `@` as %2F, "
-            "%3F, %23 and %40. The options are db, ssl_ca_certs, ssl_certfile and ssl_keyfile.",
+            hint="Write the LOCATION (or REDIS_URL) as redis://:password@host:port/number, with "
+            "rediss:// for TLS, or as unix://:password@/path. In a password, write `/`, `?`, `#` "
+            "and `@` as %2F, %3F, %23 and %40. The options are db, ssl_ca_certs, ssl_certfile and "
+            "ssl_keyfile.",
             id="collector.E020",
         )
     except Unavailable as error:
         yield checks.Warning(
             f"The store is unavailable: {error}.",
-            hint="Start the store; this server then finds it without a restart. Or correct "
-            "REDIS_URL, including its password and files, and restart this server. Under systemd, "
-            "the unit blocks a store on another host until IPAddressAllow has its address.",
+            hint="Start the store; this server then finds it without a restart. Or correct the "
+            "LOCATION in CACHES (or REDIS_URL), including its password and files, and restart this "
+            "server. Headcount's systemd unit blocks a store on another host until IPAddressAllow "
+            "has its address.",
             id="collector.W020",
         )
     else:
@@ -142,7 +142,7 @@ def _questions() -> Iterator[CheckMessage]:
     except InvalidTable as error:
         yield Error(
             f"HEADCOUNT_QUESTIONS is invalid. {error}",
-            hint="Correct the table, or unset QUESTIONS. docs/questions/ has two examples.",
+            hint="Correct the table that HEADCOUNT_QUESTIONS (or QUESTIONS) names, or unset it.",
             id="collector.E021",
         )
 
@@ -174,70 +174,28 @@ def _texts() -> Iterator[CheckMessage]:
         )
 
 
-def _processes() -> Iterator[CheckMessage]:
-    backend, workers = _backend(), os.environ.get("WEB_CONCURRENCY", "1")
-    if workers not in ("", "1") and not (backend and backend.shared):
-        yield Error(
-            f"WEB_CONCURRENCY is {workers}, but each process would count only its own reports.",
-            hint="Unset WEB_CONCURRENCY, or set REDIS_URL.",
-            id="collector.E013",
-        )
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        yield Error(
-            "PROMETHEUS_MULTIPROC_DIR is set, so metrics would be written to disk.",
-            hint="Unset PROMETHEUS_MULTIPROC_DIR.",
-            id="collector.E012",
-        )
-
-
-def _memory() -> Iterator[CheckMessage]:
-    try:
-        workers = int(os.environ.get("WEB_CONCURRENCY") or 1) if conf.shared else 1
-        needed, available = workers * conf.memory_ceiling, available_memory()
-    except (ImportError, AttributeError, KeyError, TypeError, ValueError):
-        return  # another check reports the invalid entry in CACHES
-    if needed > available:
-        # With a store, the instances are in its memory, and MAX_INSTANCES changes nothing here.
-        setting = "MAX_INSTANCES" if not conf.shared else "WEB_CONCURRENCY" if workers > 1 else ""
-        yield checks.Warning(
-            f"{workers} process{'es' if workers > 1 else ''} may need {needed >> 20} MiB of "
-            f"memory, but {available >> 20} MiB are available.",
-            hint=f"Lower {setting}, or provide more memory." if setting else "Provide more memory.",
-            id="collector.W014",
-        )
-
-
 def _public_url() -> Iterator[CheckMessage]:
     url = urlsplit(conf.public_url)
     if url.hostname in ("127.0.0.1", "localhost", "::1"):
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, and the docs tell clients to use it.",
-            hint="Set PUBLIC_URL to the URL at which clients reach this server.",
+            hint="Set HEADCOUNT_PUBLIC_URL (or PUBLIC_URL) to the URL at which clients reach it.",
             id="collector.W015",
         )
     elif url.scheme != "https":
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, so reports are sent unencrypted.",
-            hint="Put a proxy with HTTPS in front, and write https:// in PUBLIC_URL.",
+            hint="Put a proxy with HTTPS in front, and write https:// in HEADCOUNT_PUBLIC_URL (or "
+            "PUBLIC_URL).",
             id="collector.W016",
         )
     prefix = settings.FORCE_SCRIPT_NAME or ""
     if not url.path.rstrip("/").endswith(prefix):
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, without the path prefix {prefix}.",
-            hint="Add the path prefix to PUBLIC_URL.",
+            hint="Add the path prefix to HEADCOUNT_PUBLIC_URL (or PUBLIC_URL).",
             id="collector.W018",
         )
-
-
-def _trusted_headers() -> Iterator[CheckMessage]:
-    for name in ("USE_X_FORWARDED_HOST", "USE_X_FORWARDED_PORT", "SECURE_PROXY_SSL_HEADER"):
-        if getattr(settings, name, None):
-            yield checks.Warning(
-                f"{name} is set, so Django trusts a header that any client can send.",
-                hint="Unset it, unless the proxy in front removes the header from requests.",
-                id="collector.W017",
-            )
 
 
 def _backend() -> type[TallyCache] | None:
@@ -251,20 +209,3 @@ def _backend() -> type[TallyCache] | None:
 
 def _location(entry: Any) -> tuple[Any, Any]:
     return entry["BACKEND"], entry.get("LOCATION", "")
-
-
-def available_memory() -> int:
-    """Return the bytes of memory that this process may use: the machine's, or a lower limit."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [path.read_text().strip() for path in _limit_files() if path.exists()]
-    return min([machine, *(int(limit) for limit in limits if limit != "max")])
-
-
-def _limit_files() -> Iterator[Path]:
-    """Yield the paths of the memory limits of this process's control group and its ancestors."""
-    lines = OWN_CONTROL_GROUP.read_text() if OWN_CONTROL_GROUP.exists() else ""
-    (own, *_) = [line[3:] for line in lines.splitlines() if line.startswith("0::")] or ["/"]
-    group = CONTROL_GROUPS / own.lstrip("/")
-    for each in (group, *group.parents):
-        if each.is_relative_to(CONTROL_GROUPS):
-            yield each / "memory.max"

@@ -14,7 +14,6 @@ from collector import questions
 DAY = 24 * 60 * 60  # seconds
 MAX_ENTRIES = 1_000_000  # live keys in a cache, unless its OPTIONS say otherwise
 MAX_VALUES = 10_000  # distinct live values in a cache, unless its OPTIONS say otherwise
-CONNECTIONS = 2304  # simultaneous connections that the stand-alone server accepts
 MAX_BODY = 4096  # bytes in a request's body
 MAX_LISTED = 200  # values that a breakdown lists by name
 MAX_NAMES = 24_000  # bytes of names in a breakdown; seven breakdowns then take 168 kB
@@ -26,11 +25,10 @@ MAX_ANSWER_BYTES = 4_000  # bytes of answers and their counts of a past day
 MAX_FILTERS = 3
 
 # Upper bounds for the memory of one process, found by measurement (benchmarks/flood.py): the
-# process at startup, with cached responses and a history of the longest names; a connection whose
-# head arrives slowly; an instance, while the table that contains it is copied into a larger one; a
-# distinct version with the longest names, and the statistics about it.
+# process at startup, with cached responses and a history of the longest names; an instance, while
+# the table that contains it is copied into a larger one; a distinct version with the longest names,
+# and the statistics about it.
 BASE_BYTES = 128 * 2**20
-CONNECTION_BYTES = 130_000
 INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
 
@@ -75,10 +73,9 @@ class Conf:
 
     @property
     def memory_ceiling(self) -> int:
-        """How many bytes of memory one process may need, whatever clients send."""
+        """How many bytes of memory one process may need, besides its open connections."""
         instances = 0 if self.shared else self.max_instances
-        reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
-        return BASE_BYTES + CONNECTION_BYTES * CONNECTIONS + reports
+        return BASE_BYTES + INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
 
     @property
     def history_days(self) -> int:

@@ -10,6 +10,10 @@ import msgspec
 from django.core.exceptions import ImproperlyConfigured
 from msgspec import Meta
 
+ONE_PROCESS = (
+    "The reports are in the memory of one process, and each process would count only its own. Use "
+    "one worker, which serves thousands of connections, or set REDIS_URL."
+)
 SECRETS = ("REDIS_URL", "SECRET_KEY")  # error messages never quote them; a URL may hold a password
 
 
@@ -157,5 +161,9 @@ def read(environ: Mapping[str, str]) -> Environment:
         raise ImproperlyConfigured(
             "REDIS_URL is set, but SECRET_KEY is not. All processes need the same key to count "
             "together. Set SECRET_KEY to a random text of 50 characters."
+        )
+    if environment.web_concurrency > 1 and not environment.redis_url:
+        raise ImproperlyConfigured(
+            f"{environment.web_concurrency} workers are refused. {ONE_PROCESS}"
         )
     return environment

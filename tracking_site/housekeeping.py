@@ -2,37 +2,34 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
 
-from tracking_site.logs import report_suppressed
+from collector.cache import Unavailable, records
+from collector.numbers.dimensions import forget_names
+from collector.numbers.snapshot import current
 
 INTERVAL = 60  # seconds
 log = logging.getLogger(__name__)
 
 
-def jobs() -> list[Callable[[], object]]:
-    """Return the functions to call every minute."""
-    # Imported here because gunicorn.conf.py imports this module before gevent patches the
-    # standard library.
-    from collector.cache import records
-    from collector.numbers import snapshot
-    from collector.numbers.dimensions import forget_names
+def expire() -> None:
+    """Close the day that is over, and free the memory of the reports that have expired."""
+    records().expire()
 
-    return [records().expire, snapshot.current, forget_names, report_suppressed]
+
+# A snapshot summarizes the days that are over, also on a server whose numbers nobody asks for.
+JOBS = (expire, current, forget_names)
 
 
 def run_forever() -> None:
     """Run the jobs every minute, until the process ends."""
     while True:
         time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are answered
-        run(jobs())
+        run()
 
 
-def run(jobs: Iterable[Callable[[], object]]) -> None:
+def run() -> None:
     """Run each job, and log a failure. No failure may end housekeeping: memory would fill up."""
-    from collector.cache import Unavailable
-
-    for job in jobs:
+    for job in JOBS:
         try:
             job()
         except Unavailable:

@@ -1,106 +1,65 @@
-"""Log what happened and how often, and never who sent which request.
+"""Log what happened and where, and never who sent which request.
 
 gunicorn and Django quote requests in their log lines: addresses, paths, hosts, methods, headers and
-the texts of exceptions. In a worker, every line passes through `RedactingFilter`. It lets through
-only the messages that are known to quote nothing, and replaces all others by a count of their kind.
+the texts of exceptions. In a worker, every line passes through `RedactingFilter`.
 """
 
 import logging
 import sys
 import time
 import traceback
-from collections import Counter
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gunicorn.errors import HaltServer
 from gunicorn.glogging import Logger
 
 import collector
+from tracking_site.options import refusal
 
 OUR_LOGGERS = ("collector", "tracking_site")  # our own messages quote nothing
-PERIOD = 60  # seconds between two lines of the same kind
+PERIOD = 60  # seconds between two lines with the same text
 OUR_CODE = Path(collector.__file__).parent
-
-# Maps the beginning of each known message to the kind that replaces the message in the log. None
-# means that the message quotes nothing and is logged unchanged.
-KINDS = {
-    "Booting worker": None,
-    "Worker exiting": None,
-    "Worker graceful timeout": None,
-    "Parent changed": None,
-    "Autorestarting worker": None,
-    "Reloader is on": None,
-    "Exception while loading the application": None,
-    "Housekeeping failed": "housekeeping failed",
-    "Invalid request from": "malformed requests refused",
-    "Error handling request": "requests failed in the server",
-    "Socket error": "connections failed",
-    "%s: %s": "requests failed in the application",  # Django: the reason and the path
-    "Ignor": "connections closed by the client",
-    "Closing connection": "connections closed",
-}
 
 
 class RedactingFilter(logging.Filter):
-    """Replaces a line that may quote a request with its kind and the number of such lines."""
+    """Replaces the text of every line that is not ours, and prints each text once in a PERIOD."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.counts: Counter[str] = Counter()
-        self.reports: dict[str, tuple[float, int]] = {}  # by kind: when, and the count at that time
+        self.printed: dict[str, float] = {}  # by text: when it was printed, by the monotonic clock
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to print the line now: at most one line of a kind in each PERIOD."""
-        if getattr(record, "is_redacted", False):
-            return bool(record.msg)  # another handler's filter has processed this record
-        record.is_redacted = True
-        kind = kind_of(record)
-        if kind is None:
+        """Return whether to print the line."""
+        if record.name.split(".")[0] in OUR_LOGGERS and not record.exc_info:
             return True
-        record.msg, record.args = self._count(kind, record.created), ()
+        text = redacted(record)
+        record.msg, record.args = text, ()
         record.exc_info = record.exc_text = record.stack_info = None
-        return bool(record.msg)
-
-    def suppressed(self) -> list[str]:
-        """Return a line for each kind that has occurred since its last line was logged."""
-        kinds = [kind for kind, (_, count) in self.reports.items() if self.counts[kind] > count]
-        return [self._line(kind, time.time()) for kind in kinds]
-
-    def _count(self, kind: str, now: float) -> str:
-        self.counts[kind] += 1
-        reported_at, _ = self.reports.get(kind, (0.0, 0))
-        return self._line(kind, now) if abs(now - reported_at) >= PERIOD else ""
-
-    def _line(self, kind: str, now: float) -> str:
-        self.reports[kind] = (now, self.counts[kind])
-        return f"{kind}: {self.counts[kind]} since startup"
+        now = time.monotonic()
+        if now - self.printed.get(text, -PERIOD) < PERIOD:
+            return False
+        self.printed[text] = now
+        return True
 
 
-def kind_of(record: logging.LogRecord) -> str | None:
-    """Return the kind that replaces a line, or None if the line quotes nothing."""
-    if record.name.split(".")[0] in OUR_LOGGERS and not record.exc_info:
-        return None
-    if getattr(record, "status_code", None) == 503:  # Django logs this response itself
-        return "requests refused because the server is full or its store is unavailable"
-    beginning = next(filter(str(record.msg).startswith, KINDS), None)
-    if beginning is None:
-        kind: str | None = f"{record.levelname.lower()} lines from {record.name}, withheld"
-    else:
-        kind = KINDS[beginning]
-    if kind and record.exc_info and record.exc_info[0]:
-        return f"{kind}, {record.exc_info[0].__name__} at {location(record.exc_info[2])}"
-    return kind
+def redacted(record: logging.LogRecord) -> str:
+    """Return a line with the logger, the exception and the place of a record."""
+    kind, _, trace = record.exc_info or (None, None, None)
+    place = location(trace) or f"{record.filename}:{record.lineno}"
+    what = f"{kind.__name__} at {place}" if kind else place
+    if status := getattr(record, "status_code", None):  # Django logs responses with errors
+        what = f"status {status}, {what}"
+    return f"{record.name}: {what}; the text is withheld"
 
 
 def location(trace: TracebackType | None) -> str:
     """Return the file and line of an exception: the last one in our code, or else the last one."""
     frames = traceback.extract_tb(trace)
-    if not frames:
-        return "an unknown location"
     in_our_code = [frame for frame in frames if Path(frame.filename).is_relative_to(OUR_CODE)]
-    frame = (in_our_code or frames)[-1]
-    return f"{Path(frame.filename).name}:{frame.lineno}"
+    last = (in_our_code or frames)[-1:]
+    return "".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in last)
 
 
 redacting_filter = RedactingFilter()
@@ -115,9 +74,22 @@ def handler() -> logging.Handler:
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn is not typed
-    """gunicorn's logger. Its access lines have only the time, status, size and duration."""
+    """gunicorn's logger. It refuses options that break a promise before it opens any file.
+
+    Its access lines have only the time, status, size and duration.
+    """
 
     access_atoms = ("t", "s", "b", "B", "T", "D", "M", "L", "p")
+
+    def __init__(self, cfg: Any) -> None:
+        if problem := refusal(cfg):
+            raise RuntimeError(problem)  # gunicorn prints it and exits
+        super().__init__(cfg)
+
+    def setup(self, cfg: Any) -> None:
+        if problem := refusal(cfg):
+            raise HaltServer(problem, 1)  # at a reload, SIGHUP
+        super().setup(cfg)
 
     def atoms(self, resp: Any, req: Any, environ: Any, request_time: Any) -> dict[str, Any]:
         atoms = super().atoms(resp, req, environ, request_time)
@@ -139,9 +111,3 @@ def log_failure(context: Any, kind: Any, value: Any, trace: Any) -> None:
     if issubclass(kind, SystemExit):
         return  # Ctrl-C in a terminal reaches the worker too, and ends it during a greenlet
     logging.getLogger("gevent").error("A greenlet failed", exc_info=(kind, value, trace))
-
-
-def report_suppressed() -> None:
-    """Log how often suppressed lines occurred since the last line of their kind."""
-    for line in redacting_filter.suppressed():
-        logging.getLogger(__name__).warning(line)

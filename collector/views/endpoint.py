@@ -6,6 +6,7 @@ from http.client import responses
 from typing import Any, cast
 
 import msgspec
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.request import UnreadablePostError
@@ -54,8 +55,8 @@ class Endpoint(View):
 
     @classmethod
     def as_view(cls, **kwargs: Any) -> Any:
-        """Return the view, exempt from CSRF checks: there is no session to abuse."""
-        return csrf_exempt(super().as_view(**kwargs))
+        """Return the view, exempt from CSRF checks and logins: there is no session to abuse."""
+        return login_not_required(csrf_exempt(super().as_view(**kwargs)))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:

@@ -12,6 +12,7 @@ import yaml
 from collector.conf import MAX_ENTRIES, conf, records_cache
 from tests.servers import ROOT, needs
 from tests.store.redis_server import RedisServer
+from tracking_site.limits import memory_ceiling
 
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
@@ -59,12 +60,12 @@ def test_the_memory_limit_is_enough_for_the_default_number_of_instances(name):
     text = (ROOT / name).read_text()
     limit = re.search(r"(?:mem_limit: |MemoryMax=)(\d+)M", text, re.IGNORECASE)
     assert conf.max_instances == MAX_ENTRIES
-    assert int(limit[1]) * 2**20 >= conf.memory_ceiling
+    assert int(limit[1]) * 2**20 >= memory_ceiling()
 
 
 def test_operating_names_the_memory_ceiling_of_a_worker_with_a_store(settings):
     settings.CACHES = {"records": records_cache(redis_url="redis://127.0.0.1")}
-    assert f"the ceiling is {conf.memory_ceiling >> 20} MiB for each worker" in OPERATING.replace(
+    assert f"the ceiling is {memory_ceiling() >> 20} MiB for each worker" in OPERATING.replace(
         "\n", " "
     )
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from tests.servers import ID, INSTRUMENTED, Server, free_port
+from tests.servers import ID, Server, free_port
 
 AGENT = "Manyfold-UsageReportingJob"
 HOST = f"{ID}.example.org"
@@ -33,17 +33,13 @@ def chunked(body):
 ANSWERED = {
     "a report": post(REPORT),
     "a bad id": post(f'{{"id":"{ID}x"}}'),
-    "a bad field": post(f'{{"id":"{ID}","version":{{"app":"{ID}\\n"}}}}'),
-    "no JSON": post(f"{{{ID}"),
     "a form": post(f"id={ID}", headers=COMMON),
     "forget": post(f'{{"id":"{ID}"}}', "/forget"),
     "too long": f"POST / HTTP/1.1\r\n{JSON}Content-Length: 99999\r\n\r\n",
     "an unknown path": get(f"/{ID}"),
     "a path that is no UTF-8": get(f"/%ff{ID}"),
-    "a filter": get(f"/stats?app={ID}"),
     "too many filters": get("/stats?" + f"app={ID}&" * 21),
     "too many parameters": get("/stats?" + "&a" * 1500 + ID),
-    "head": get(f"/{ID}", method="HEAD"),
     "another method": get("/stats", method="DELETE"),
     "a method of its own": get("/stats", method=ID.upper()),
     "no host": get("/stats", headers=""),
@@ -51,29 +47,19 @@ ANSWERED = {
 }
 MALFORMED = {
     "a lower-case method": get("/", method=ID),
-    "no version": f"GET /{ID}\r\n\r\n",
     "another version": get(f"/{ID}", version=f"HTTP/{ID}"),
-    "version 3": get(f"/{ID}", version="HTTP/3.0"),
     "a target that is no ASCII": get(f"/{ID}é"),
     "a header name with a blank": get("/", headers=f"{COMMON}{ID} x: y\r\n"),
-    "a header without a colon": get("/", headers=f"{COMMON}{ID}\r\n"),
     "a header with NUL": get("/", headers=f"{COMMON}X: {ID}\0\r\n"),
-    "a folded header": get("/", headers=f"{COMMON}X: a\r\n {ID}\r\n"),
-    "a bare LF": get("/", headers=f"{COMMON}X: {ID}\n"),
     "a long line": get(f"/{ID}" * 300),
     "a long header": get("/", headers=f"X: {ID * 300}\r\n"),
-    "many headers": get("/", headers=f"X-{ID}: y\r\n" * 200),
+    "a long head": get("/", headers=f"X: {ID * 200}\r\n" * 5),
     "two lengths": post(REPORT, headers=f"{JSON}Content-Length: 1\r\n"),
-    "a length and chunks": post(REPORT, headers=f"{JSON}Transfer-Encoding: chunked\r\n"),
-    "a length that is none": get("/", headers=f"{COMMON}Content-Length: {ID}\r\n"),
     "an encoding": get("/", headers=f"{COMMON}Transfer-Encoding: {ID}\r\n"),
     "an expectation": get("/", headers=f"{COMMON}Expect: {ID}\r\n"),
     "a chunk size": chunked(f"{ID}\r\n"),
-    "a chunk extension": chunked(f"1;\r{ID}\r\nx\r\n0\r\n\r\n"),
-    "a chunk without an end": chunked(f"1\r\nx{ID}\r\n"),
     "a trailer": chunked(f"0\r\n{ID}\r\n\r\n"),
     "a TLS hello": "\x16\x03\x01\x02" + ID,
-    "an HTTP/2 preface": f"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{ID}",
 }
 FAILING = {
     "in a view": get(f"/stats?app={ID}"),
@@ -117,10 +103,10 @@ def printed(source):
     return responses, server.output[server.output.index("Booting worker") :]
 
 
-def test_no_line_names_anyone_and_each_says_what_happened_and_how_often(printed, source):
+def test_no_line_names_anyone_and_each_says_where_it_comes_from(printed, source):
     _, lines = printed
     assert_names_no_one(lines, source)
-    assert "[WARNING] malformed requests refused: 1 since startup" in lines
+    assert "[WARNING] gunicorn.error: glogging.py:" in lines
 
 
 def test_every_answered_request_has_an_access_line_without_its_path_and_headers(printed):
@@ -130,23 +116,11 @@ def test_every_answered_request_has_an_access_line_without_its_path_and_headers(
     assert all(line.endswith('"-" "-"') for line in access)
 
 
-@pytest.mark.parametrize("name", ANSWERED)
-def test_the_application_answers_a_well_formed_request(printed, name):
+def test_the_application_answers_each_well_formed_request_and_no_malformed_one(printed):
     responses, _ = printed
-    assert responses[name].startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
-
-
-@pytest.mark.parametrize("name", MALFORMED)
-def test_the_server_refuses_a_malformed_request(printed, name):
-    responses, _ = printed
-    assert responses[name][:12] not in (b"HTTP/1.1 200", b"HTTP/1.1 500")
-
-
-def test_suppressed_lines_are_reported_even_if_no_further_request_arrives(start):
-    server = start(wsgi=INSTRUMENTED).wait_until_ready()
-    for text in list(MALFORMED.values())[:3]:
-        server.exchange(text.encode("latin-1"), source="127.0.0.77")
-    server.wait_for("malformed requests refused: 3 since startup")
+    for name, response in responses.items():
+        answered = response.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+        assert answered if name in ANSWERED else response[9:12] not in (b"200", b"500")
 
 
 def test_a_failure_is_logged_with_its_location_and_without_the_request(start):
@@ -154,10 +128,10 @@ def test_a_failure_is_logged_with_its_location_and_without_the_request(start):
     began = len(server.output)
     for text in FAILING.values():
         server.exchange(text.encode("latin-1"), source="127.0.0.77")
-    server.wait_for("lines from gevent")
+    server.wait_for("gevent: ")
     server.stop()
     lines = server.output[began:]
     assert_names_no_one(lines, "127.0.0.77")
-    assert "requests failed in the application, ValueError at exports.py:" in lines
-    assert "requests failed in the server, ValueError at failing.py:" in lines
-    assert "error lines from gevent, withheld, ValueError at failing.py:" in lines
+    assert "[ERROR] django.request: status 500, ValueError at exports.py:" in lines
+    assert "[ERROR] gunicorn.error: ValueError at failing.py:" in lines
+    assert "[ERROR] gevent: ValueError at failing.py:" in lines

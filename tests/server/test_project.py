@@ -12,6 +12,8 @@ import pytest
 
 from tests.servers import ID, ROOT, Server, free_port, report
 
+# Then all pages of the project need a login, but for those of `collector`.
+LOGIN = 'MIDDLEWARE += ["django.contrib.auth.middleware.LoginRequiredMiddleware"]\n'
 PACKAGED = ("collector", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -50,7 +52,7 @@ def project(tmp_path_factory, wheel):
     subprocess.run(django, cwd=folder, env=python, check=True)
     for name, snippet in zip(("settings.py", "urls.py"), snippets(), strict=True):
         with (folder / "shop" / name).open("a") as file:
-            file.write(snippet)
+            file.write(snippet + LOGIN * (name == "settings.py"))
     return folder, python
 
 
@@ -86,7 +88,7 @@ def test_the_checks_of_the_project_find_nothing(project):
     assert "no issues" in output
 
 
-def test_the_project_accepts_reports_under_a_prefix_without_a_csrf_token(shop):
+def test_the_project_accepts_reports_under_a_prefix_without_a_csrf_token_or_a_login(shop):
     assert shop.post(report(ID), "/usage/").status == 201
     assert b'"instances":1' in shop.request("GET", "/usage/stats").content
     assert shop.post({"id": ID}, "/usage/forget").status == 204

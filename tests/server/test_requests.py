@@ -1,5 +1,6 @@
 """What only a raw connection can send: short, long and chunked bodies, odd headers, and HEAD."""
 
+import contextlib
 import re
 
 import pytest
@@ -78,6 +79,25 @@ def test_no_charset_changes_or_breaks_a_response(server, charset):
             assert status_of(server.exchange(request.encode() + b"\r\n\r\n")) < 500
     head = HEAD.replace(b"json", f"json; {charset}".encode())
     assert status_of(server.exchange(with_length(len(REPORT), head), REPORT)) == 201
+
+
+@pytest.mark.parametrize(
+    ("fields", "passes"),
+    [
+        ([8000], True),  # of cookies, as other programs on the same host set them
+        ([4000, 4000, 4000], True),
+        ([100] * 90, True),
+        ([9000], False),
+        ([8000, 8000, 8000, 8000], False),
+        ([10] * 101, False),
+    ],
+)
+def test_a_long_head_passes_up_to_a_limit(server, fields, passes):
+    lines = b"".join(b"Cookie: a=%s\r\n" % (b"0" * length) for length in fields)
+    response = b""  # the client may see that the connection is closed before it sees the response
+    with contextlib.suppress(OSError):
+        response = server.exchange(b"GET /dashboard HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    assert response[9:12] in ((b"200",) if passes else (b"431", b""))
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -7,11 +7,13 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.servers import report
+from tracking_site.limits import CONNECTION_BYTES, ROOM
 
 pytestmark = pytest.mark.timed
 
@@ -26,6 +28,15 @@ HALF_BODIES = (
 # Requests many pages, and reads none of them.
 NEVER_READS = b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
 NEVER_READING = 20
+# gunicorn reads the beginning of this head together with the request before it, and may then read
+# ROOM bytes more. The head has many fields, and ends; its body does not.
+LARGEST = (
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    + HEAD
+    + b"".join(b"X%d: %s\r\n" % (number, b"y" * 331) for number in range(95))
+    + b"Content-Length: 100\r\n\r\n{"
+)
+AT_ONCE, PACKET = 8192, 1205  # bytes
 HALVES = HALF_HEADS + HALF_BODIES
 TRICKLING = 48  # of the half-sent ones continue with a byte per second
 
@@ -130,3 +141,30 @@ def test_a_client_that_sends_thousands_of_requests_at_once_stalls_no_one(server)
         assert probe.result().status == 200
         assert answered < requests * 0.9
         assert sending.exception() is None or isinstance(sending.exception(), OSError)
+
+
+def unread(port):
+    """Return how many bytes the server has received on a port and not read yet, see proc(5)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].split(":")[1], 16) for row in rows if row[1].endswith(f":{port:04X}"))
+
+
+def test_a_connection_with_the_largest_head_needs_no_more_memory_than_documented(start):
+    """A thousand of them, whose packets arrive in turn."""
+    server = start().wait_until_ready()
+    (worker,) = map(psutil.Process, server.workers())
+    before = worker.memory_info().rss
+    clients = [Client(server, LARGEST[:AT_ONCE]) for _ in range(SILENT)]
+    server.wait_until(lambda: all(not client.is_gone() and client.received for client in clients))
+    rest = LARGEST[AT_ONCE:]
+    for begin in range(0, len(rest), PACKET):
+        for client in clients:
+            client.connection.send(rest[begin : begin + PACKET])
+    server.wait_until(lambda: not unread(server.port))
+    each = (worker.memory_info().rss - before) / len(clients)
+    answered = [client.is_gone() or client.received.count(b"HTTP/1.1") for client in clients]
+    for client in clients:
+        client.connection.close()
+    assert answered == [1] * SILENT  # the server waits for all bodies
+    assert 0.97 * ROOM < len(rest) < ROOM
+    assert each < CONNECTION_BYTES

@@ -88,8 +88,9 @@ def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     server.process.send_signal(signal.SIGTTIN)
     wait_until(lambda: len(server.workers()) == 2)
     wait_until_connected(server, store)
+    old = server.workers()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for("Worker exiting")
+    wait_until(lambda: not set(old) & set(server.workers()))
     wait_until_connected(server, store)
     assert server.stats()["instances"] == 1
     server.stop()

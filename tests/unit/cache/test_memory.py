@@ -45,6 +45,7 @@ def test_expire_frees_the_memory_of_expired_keys(clock, cache):
     cache.put("new", None)
     cache.expire()
     assert number_of_digests(cache) == len(cache._contents.groups) == 1
+    assert len(cache._contents.cohorts) == 2
 
 
 def test_reports_free_the_memory_of_expired_keys_if_nobody_calls_expire(clock, cache):

@@ -41,6 +41,13 @@ def test_a_store_requires_a_secret_key():
     assert read(store | {"SECRET_KEY": "x" * 50}).redis_url
 
 
+def test_a_second_worker_requires_a_store():
+    with pytest.raises(ImproperlyConfigured, match=r"2 workers are refused.* set REDIS_URL"):
+        read({"WEB_CONCURRENCY": "2"})
+    store = {"REDIS_URL": "redis://127.0.0.1:6379/0", "SECRET_KEY": "x" * 50}
+    assert read(store | {"WEB_CONCURRENCY": "2"}).web_concurrency == 2
+
+
 def test_an_error_message_never_quotes_a_password():
     with pytest.raises(ImproperlyConfigured, match="REDIS_URL is invalid: ") as error:
         read({"REDIS_URL": "http://:password@127.0.0.1"})

@@ -1,16 +1,18 @@
 import logging
+import sys
+from unittest.mock import Mock
 
 import pytest
 
-from tracking_site.logs import PERIOD, RedactingFilter, kind_of, location, log_failure
+from tests.servers import ID
+from tracking_site import logs
+from tracking_site.logs import PERIOD, RedactingFilter, RedactingLogger, log_failure
 
-ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 
-
-def line(message, *args, name="gunicorn.error", level=logging.WARNING, error=None, at=1e9):
+def line(message, *args, name="gunicorn.error", error=None, **attributes):
     trace = (type(error), error, error.__traceback__) if error else None
-    record = logging.LogRecord(name, level, "file.py", 1, message, args, trace)
-    record.created = at
+    record = logging.LogRecord(name, logging.WARNING, "/lib/file.py", 7, message, args, trace)
+    vars(record).update(attributes)
     return record
 
 
@@ -23,74 +25,67 @@ def printed(redacting, *records):
     return [record.getMessage() for record in records if redacting.filter(record)]
 
 
-@pytest.mark.parametrize(
-    ("record", "text"),
-    [
-        (line("Worker exiting (pid: %s)", 7), "Worker exiting (pid: 7)"),
-        (line("The store is full", name="collector"), "The store is full"),
-    ],
-)
-def test_a_line_that_quotes_nothing_is_printed_unchanged(redacting, record, text):
-    assert printed(redacting, record) == [text]
-
-
-@pytest.mark.parametrize(
-    ("record", "kind"),
-    [
-        (line(f"Invalid request from ip=127.0.0.77: {ID}"), "malformed requests refused"),
-        (line("Strange %s", ID, name="some.library"), "warning lines from some.library, withheld"),
-        (
-            line("Failed", name="collector", error=ValueError(ID)),
-            "warning lines from collector, withheld, ValueError at an unknown location",
-        ),
-    ],
-)
-def test_a_line_that_may_quote_a_request_is_replaced_by_its_kind(redacting, record, kind):
-    assert printed(redacting, record) == [f"{kind}: 1 since startup"]
-    assert record.args == ()
-
-
-def test_a_full_server_is_not_a_failure_of_the_application():
-    refused = line("%s: %s", "Service Unavailable", "/", name="django.request")
-    refused.status_code = 503
-    assert kind_of(refused).startswith("requests refused because the server is full")
-
-
-def test_a_kind_is_printed_once_in_a_period(redacting):
-    lines = [line("Invalid request from x", at=1e9 + second) for second in (0, 1, 2, PERIOD)]
-    assert printed(redacting, *lines) == [
-        "malformed requests refused: 1 since startup",
-        "malformed requests refused: 4 since startup",
-    ]
-
-
-def test_a_line_that_two_handlers_print_is_counted_once(redacting):
-    once = line("Invalid request from x")
-    assert [redacting.filter(once), redacting.filter(once)] == [True, True]
-    assert once.getMessage() == "malformed requests refused: 1 since startup"
-
-
-def test_suppressed_lines_are_reported_later_and_once(redacting):
-    printed(redacting, line("Invalid request from x"), line("Invalid request from x"))
-    assert redacting.suppressed() == ["malformed requests refused: 2 since startup"]
-    assert redacting.suppressed() == []
-
-
-def test_a_clock_that_goes_back_suppresses_nothing(redacting):
-    assert len(printed(redacting, line("Socket error"), line("Socket error", at=1e6))) == 2
-
-
-def test_an_exception_is_named_with_its_location_and_without_its_text():
+def failure():
     try:
         raise ValueError(ID)
     except ValueError as error:
-        kind = kind_of(line("Error handling request %s", f"/{ID}", error=error))
-    assert kind.startswith("requests failed in the server, ValueError at test_logs.py:")
-    assert ID not in kind
-    assert location(None) == "an unknown location"
+        return error
+
+
+def test_a_line_of_our_own_is_printed_unchanged(redacting):
+    ours = line("%s workers are refused", 2, name="collector.views")
+    assert printed(redacting, ours) == ["2 workers are refused"]
+
+
+@pytest.mark.parametrize(
+    ("record", "beginning"),
+    [
+        (line(f"Invalid request from ip=127.0.0.77: {ID}"), "gunicorn.error: file.py:7;"),
+        (line("Strange %s", ID, name="some.library"), "some.library: file.py:7;"),
+        (line("%s", ID, name="collector2"), "collector2: file.py:7;"),
+        (
+            line("%s: %s", "No", f"/{ID}", name="django.request", status_code=503),
+            "django.request: status 503, file.py:7;",
+        ),
+        (
+            line("Failed", name="collector", error=ValueError(ID)),
+            "collector: ValueError at file.py:7;",
+        ),
+        (
+            line("Error handling request %s", f"/{ID}", error=failure(), stack_info=ID),
+            "gunicorn.error: ValueError at test_logs.py:",
+        ),
+    ],
+)
+def test_any_other_line_is_replaced_by_its_logger_its_exception_and_its_place(
+    redacting, record, beginning
+):
+    (text,) = printed(redacting, record)
+    assert text.startswith(beginning)
+    assert ID not in logging.Formatter().format(record)
+
+
+def test_a_line_is_printed_once_in_a_period_and_other_lines_are_not_affected(
+    redacting, monkeypatch
+):
+    clock = Mock(return_value=1000.0)
+    monkeypatch.setattr(logs.time, "monotonic", clock)
+    assert len(printed(redacting, line("x"), line("y"), line("x", name="other"))) == 2
+    clock.return_value += PERIOD - 1
+    assert printed(redacting, line("x")) == []
+    clock.return_value += 1
+    assert len(printed(redacting, line("x"))) == 1
 
 
 @pytest.mark.parametrize(("error", "lines"), [(SystemExit(0), 0), (RuntimeError("no"), 1)])
 def test_a_failed_greenlet_is_logged_and_the_end_of_a_worker_is_not(caplog, error, lines):
     log_failure(None, type(error), error, None)
     assert len(caplog.records) == lines
+
+
+def test_an_exception_that_no_one_can_catch_is_logged_without_its_object(caplog, monkeypatch):
+    monkeypatch.setattr("sys.unraisablehook", None)
+    RedactingLogger.redact(Mock(error_log=logging.getLogger("some.library")))
+    sys.unraisablehook(Mock(exc_type=ValueError, exc_value=ValueError(), exc_traceback=None))
+    (record,) = caplog.records
+    assert record.name == "gevent"

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from collector.conf import CONNECTION_BYTES, CONNECTIONS, INSTANCE_BYTES, conf
+from collector.conf import INSTANCE_BYTES
 from tracking_site.environment import Environment
+from tracking_site.limits import CONNECTION_BYTES, CONNECTIONS, memory_ceiling
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [
@@ -74,7 +75,7 @@ def test_the_memory_that_operating_names_is_the_ceiling():
     stated = re.search(
         r"million instances that is (\d+) MiB; with `MAX_INSTANCES=100000`, (\d+)", text
     )
-    ceilings = [conf.memory_ceiling - fewer * INSTANCE_BYTES for fewer in (0, 900_000)]
+    ceilings = [memory_ceiling() - fewer * INSTANCE_BYTES for fewer in (0, 900_000)]
     assert [int(number) for number in stated.groups()] == [-(-each // 2**20) for each in ceilings]
     assert f"{CONNECTIONS:,} connections" in text
     assert f"{CONNECTION_BYTES:,} each" in text

@@ -118,7 +118,7 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
     known = report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
     post({"id": known}, "/forget")
-    housekeeping.run(housekeeping.jobs())
+    housekeeping.run()
     assert snapshot.current().results == {}
     assert dimensions.names_in.cache_info().currsize == 0
     assert folding.release.cache_info().currsize == 0

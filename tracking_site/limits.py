@@ -1,0 +1,18 @@
+"""What one connection may send, how long it may take, and how much memory the server may need."""
+
+from collector.conf import conf
+
+CONNECTIONS = 2304  # open at the same time
+ROOM = 24_576  # bytes of a head, of which cookies may be a third, and bytes of a body
+BODY_DEADLINE = 10  # seconds for a body to arrive
+SEND_DEADLINE = 15  # seconds for a client to accept a response; the longest of all deadlines
+
+# The memory of a connection whose largest possible head has arrived slowly, and whose body has not.
+# Measured with a thousand of them, tests/server/test_slow_clients.py: 98,000 bytes each while the
+# heads arrive, and 100,000 to 124,500 after them, depending on the fields and their lengths.
+CONNECTION_BYTES = 130_000
+
+
+def memory_ceiling() -> int:
+    """Return how many bytes one process may need, whatever clients send."""
+    return conf.memory_ceiling + CONNECTION_BYTES * CONNECTIONS
