@@ -19,6 +19,7 @@ FROM base
 WORKDIR /app
 COPY --from=build /venv /venv
 COPY --from=build /app /app
+COPY deploy/config /config
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin PORT=9292 STATIC_ROOT=/app/static PYTHONDONTWRITEBYTECODE=1
 ARG REVISION=""
 ENV REVISION=$REVISION

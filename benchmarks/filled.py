@@ -1,12 +1,13 @@
 """A WSGI module: Headcount with reports in its memory.
 
-The environment says how many instances there are (FILL), how many distinct versions they run
-(DISTINCT), over how many days, up to today, their latest reports are spread (DAYS), and how many
-past days the history has (HISTORY).
+The environment says how many instances there are (FILL) and how many versions they run (DISTINCT),
+between how many days ago their latest reports arrived (OLDEST and NEWEST), and how many past days
+the history has (HISTORY). Half of the instances also reported on the day before their latest one.
 """
 
 import os
 import random
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import time_machine
@@ -18,32 +19,23 @@ from tracking_site.wsgi import application
 __all__ = ["application"]
 
 
-def fill(instances: int, distinct: int, days: int, history: int) -> None:
-    """Put reports into the cache; half of the instances also report on the day before."""
-    source = random.Random(0)
-    schedule = [
-        (name, fleet.version(number, distinct), source.randrange(days), source.random() < 0.5)
-        for number, name in enumerate(fleet.ids(instances, "filled"))
-    ]
+def fill(fill=0, distinct=400, oldest=0, newest=0, history=0):
+    """Put the reports into the cache, day by day."""
+    source, versions = random.Random(0), [fleet.version(each, distinct) for each in range(distinct)]
+    days = defaultdict(list)  # the reports, by how many days ago they arrived
+    for number, name in enumerate(fleet.ids(fill, "filled")):
+        report = name, versions[number % distinct]
+        last = source.randint(newest, oldest)
+        for age in range(last, last + source.randint(1, 2)):
+            days[age].append(report)
+    for age in range(oldest + 2, history + 1):
+        days[age] = [(f"early {number}", version) for number, version in enumerate(versions)]
     put, now = records().put, datetime.now(UTC)
-    for age in range(max(history, days), -1, -1):
+    for age in sorted(days, reverse=True):
         with time_machine.travel(now - timedelta(days=age)):
-            # Before the window, ten instances of each version are enough to make a history.
-            for name, version, last, renewed in (
-                schedule if age <= days else schedule[: 10 * distinct]
-            ):
-                if age in (last, last + renewed) or days < age <= history:
-                    put(name, version)
+            for name, version in days.pop(age):
+                put(name, version)
 
 
-fill(
-    *(
-        int(os.environ.get(*each))
-        for each in (
-            ("FILL", "0"),
-            ("DISTINCT", "400"),
-            ("DAYS", "1"),
-            ("HISTORY", "0"),
-        )
-    )
-)
+OPTIONS = ("fill", "distinct", "oldest", "newest", "history")
+fill(**{name: int(os.environ[name.upper()]) for name in OPTIONS if name.upper() in os.environ})

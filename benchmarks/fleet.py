@@ -8,6 +8,9 @@ import json
 import random
 import uuid
 from collections.abc import Iterator
+from typing import Any
+
+ANSWERS = {"database": "sqlite", "users": 12, "sso": True, "photos": 2345}
 
 
 def ids(count: int, seed: object) -> Iterator[str]:
@@ -43,6 +46,6 @@ def longest_reports(count: int, seed: object) -> Iterator[bytes]:
         yield body(name, longest_version(number))
 
 
-def body(name: str, reported: dict[str, str | None]) -> bytes:
-    """Return the body of a report."""
-    return json.dumps({"id": name, "version": {**reported, "sha": "3f1c0e9a"}}).encode()
+def body(name: str, reported: dict[str, str | None], **more: Any) -> bytes:
+    """Return the body of a report; `more` are further members, such as `answers`."""
+    return json.dumps({"id": name, "version": {**reported, "sha": "3f1c0e9a"}, **more}).encode()

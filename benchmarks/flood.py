@@ -19,7 +19,7 @@ from gevent.pool import Pool
 
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_most, run
-from benchmarks.servers import Server, headcount, plain, use_django
+from benchmarks.servers import Server, fresh_project, headcount, use_django
 
 DAYS = 8
 LENGTH, CPU = 200_000, 50  # bytes and milliseconds of /stats
@@ -53,7 +53,7 @@ def measure(quick: bool) -> Iterator[Goal]:
             count = 0 if day >= DAYS else flood + limit if day == 0 else flood
             days.append(one_day(ours, reports, [next(made_up) for _ in range(count)]))
         after = lasting(ours)
-    with plain() as other:
+    with fresh_project() as other:
         start = other.resident()
         requests = map(load.report, fleet.longest_reports(limit + DAYS * flood, "made up"))
         load.send(other.port, requests, 201, AT_ONCE)
@@ -70,13 +70,15 @@ def measure(quick: bool) -> Iterator[Goal]:
 def one_day(server: Server, known: list[bytes], made_up: list[bytes]) -> Day:
     """Send the reports of a day: half of the known instances come after the flood."""
     half = len(known) // 2
+    # A report that changes nothing would leave the statistics as they are.
+    other = fleet.body(next(fleet.ids(1, "known")), fleet.version(1, 400))
     answers, flood, more = (
         outcomes(server, bodies) for bodies in (known[:half], made_up, known[half:])
     )
     day = Day(
         known=answers + more,
         length=len(load.ask(server.port, load.get("/stats"), 200)),
-        cpu=load.cpu_after_report(server, "/stats", known[:1] * 40) * 1000,
+        cpu=load.stats_after_report(server, [other, other, known[0], known[0]] * 10) * 1000,
         resident=server.resident(),
     )
     print(

@@ -3,9 +3,11 @@
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
 
 Goal = tuple[str, bool]  # the goal with its figure, and whether it was reached
+Row = tuple[float, float]  # the seconds of what is measured and of its baseline, in one round
 
 
 def run(measure: Callable[[bool], Iterable[Goal]]) -> None:
@@ -24,6 +26,13 @@ def run(measure: Callable[[bool], Iterable[Goal]]) -> None:
     for goal, reached in goals:
         print(f"{'reached' if reached else 'NOT REACHED'}: {goal}")
     sys.exit(not all(reached for _, reached in goals))
+
+
+def ratio(what: str, rows: Sequence[Row]) -> float:
+    """Print the medians of both columns, and return the median of the ratios of all rows."""
+    one, other = (median(column) * 1e6 for column in zip(*rows, strict=True))
+    print(f"{what}: {one:,.0f} and {other:,.0f} us", flush=True)
+    return median(one / other for one, other in rows)
 
 
 def at_most(what: str, figure: float, limit: float, unit: str = "times") -> Goal:

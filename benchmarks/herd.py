@@ -26,7 +26,6 @@ from gevent.pool import Pool
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_least, at_most, run
 from benchmarks.servers import Server, fresh_project, headcount, use_django
-from benchmarks.surfaces import surfaces
 from simulation.fleet import Fleet
 
 SLOWEST = 10  # seconds
@@ -110,6 +109,19 @@ class Figures(NamedTuple):
     slowest: float  # seconds
     rate: float  # reports a second
     unread: int  # reads that failed, and paths that nobody read
+
+
+def surfaces() -> list[str]:
+    """Return the path of every named view that takes a GET; Django must be set up."""
+    from django.urls import reverse
+
+    from collector.urls import urlpatterns
+
+    return [
+        reverse(pattern.name)
+        for pattern in urlpatterns
+        if pattern.name and hasattr(pattern.callback.view_class, "get")
+    ]
 
 
 def timed(port: int, request: bytes, *statuses: int) -> tuple[bytes | None, float]:

@@ -1,18 +1,18 @@
 """A load generator: one connection for each request; the status of every answer is checked."""
 
 import resource
-import select
-import socket as blocking
-import time
 from collections.abc import Iterable
-from typing import Any
 
 import gevent
 from gevent import socket
 from gevent.pool import Pool
 
+from benchmarks import fleet
+from benchmarks.goals import Row
+from benchmarks.servers import Server
+
 TIMEOUT = 30  # seconds for one request
-PAUSE = 0.01  # seconds between two checks of `saturate` for answers
+DISTINCT = 1000  # versions of the fleets whose `/stats` are compared
 
 
 def report(body: bytes, path: str = "/") -> bytes:
@@ -42,61 +42,26 @@ def ask(port: int, request: bytes, *statuses: int) -> bytes:
     return _body(answer, *statuses)
 
 
-def send(port: int, requests: Iterable[bytes], status: int, at_once: int = 1) -> set[int]:
-    """Send requests and return the lengths of the bodies; raise RuntimeError as `ask` does."""
+def send(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
+    """Send requests; raise RuntimeError if one gets another status."""
     awake = gevent.spawn(_stay_awake)
     try:
-        pool = Pool(at_once)
-        return set(pool.imap_unordered(lambda each: len(ask(port, each, status)), requests))
+        for _ in Pool(at_once).imap_unordered(lambda each: ask(port, each, status), requests):
+            pass
     finally:
         awake.kill()
 
 
-def saturate(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
-    """Do what `send` does with little CPU time, so that several processes can be saturated.
-
-    The generator shares the processors with the server. If it woke for each answer, it would
-    preempt a worker each time; so it handles the answers of PAUSE seconds in one go.
-    """
-    rest = iter(requests)
-    answers: dict[int, tuple[blocking.socket, bytearray]] = {}
-    with select.epoll() as poll:
-
-        def start_next() -> None:
-            for request in rest:
-                connection = blocking.create_connection(("127.0.0.1", port))
-                connection.sendall(request)
-                answers[connection.fileno()] = connection, bytearray()
-                poll.register(connection, select.EPOLLIN)
-                return
-
-        for _ in range(at_once):
-            start_next()
-        while answers:
-            time.sleep(PAUSE)  # so that the generator rarely takes a processor from a worker
-            if not (ready := poll.poll(TIMEOUT)):
-                raise RuntimeError(f"no answer came within {TIMEOUT} s")
-            for number, _ in ready:
-                connection, answer = answers[number]
-                if received := connection.recv(65_536):
-                    answer += received
-                    continue
-                _body(answer, status)
-                del answers[number]
-                connection.close()
-                start_next()
-
-
-def cpu(server: Any, requests: list[bytes], status: int, at_once: int = 8) -> float:
+def cpu(server: Server, requests: list[bytes], status: int, at_once: int) -> float:
     """Send requests and return the CPU seconds that one takes the server."""
     before = server.cpu()
     send(server.port, requests, status, at_once)
     return (server.cpu() - before) / len(requests)
 
 
-def cpu_after_report(server: Any, path: str, reports: Iterable[bytes], status: int = 200) -> float:
-    """Return the CPU seconds of a GET that follows a report, without those of the report."""
-    sent, request = list(map(report, reports)), get(path)
+def stats_after_report(server: Server, reports: Iterable[bytes]) -> float:
+    """Return the CPU seconds of `GET /stats` after a report, without those of the report."""
+    sent = list(map(report, reports))
     alone, followed = sent[::2], sent[1::2]
     start = server.cpu()
     for each in alone:
@@ -104,8 +69,19 @@ def cpu_after_report(server: Any, path: str, reports: Iterable[bytes], status: i
     middle = server.cpu()
     for each in followed:
         ask(server.port, each, 201)
-        ask(server.port, request, status)
+        ask(server.port, get("/stats"), 200)
     return (server.cpu() - middle) / len(followed) - (middle - start) / len(alone)
+
+
+def compare_stats(one: Server, other: Server, rounds: int, requests: int) -> list[Row]:
+    """Return the CPU seconds of `GET /stats` after a report on two servers, in rounds."""
+    return [
+        tuple(
+            stats_after_report(server, fleet.reports(2 * requests, (seed, "stats"), DISTINCT))
+            for server in (one, other)
+        )
+        for seed in range(rounds + 1)
+    ][1:]  # the first round warms up
 
 
 def allow_connections(count: int = 8192) -> None:

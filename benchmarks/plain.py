@@ -1,4 +1,4 @@
-"""The baselines: an empty page, a view that only reads, and Headcount's API in plain Django.
+"""The baselines: an empty page, and Headcount's API in plain Django.
 
 The plain application keeps the latest report of each instance in a dict, without a limit, and
 counts the dict at each `GET /stats`.
@@ -15,8 +15,6 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from benchmarks.fleet import version
-
 WINDOW = timedelta(days=7)
 COUNTED = {"app": "versions", "image": "images", "arch": "architectures"}
 reports: dict[str, dict[str, Any]] = {}
@@ -29,21 +27,10 @@ def answer(status: int, content: Any) -> HttpResponse:
     return HttpResponse(body, "application/json", status, headers=headers)
 
 
-RECEIPT = answer(201, {"stored": version(0, 1), "forgotten_at": "2026-12-02T00:00:00Z"}).content
-
-
 @csrf_exempt
 def nothing(request: HttpRequest) -> HttpResponse:
     """Answer with nothing."""
     return HttpResponse()
-
-
-@csrf_exempt
-def empty(request: HttpRequest) -> HttpResponse:
-    """Read the body and answer with as many bytes as a receipt has."""
-    _ = request.body  # Django reads it when it is asked for; every view that takes reports does
-    headers = {"Content-Length": str(len(RECEIPT))}
-    return HttpResponse(RECEIPT, "application/json", 201, headers=headers)
 
 
 @csrf_exempt
@@ -77,7 +64,6 @@ def stats(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("nothing", nothing),
-    path("empty", empty),
     path("", ingest),
     path("stats", stats),
     path("readyz", lambda request: answer(200, {})),

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_least, run
-from benchmarks.servers import Server, headcount, running
+from benchmarks.servers import Server, filled, running
 from tests.servers import free_port
 
 CONFIG = str(Path(__file__).parent / "reference" / "config.ru")
@@ -52,9 +52,7 @@ def measure(quick: bool) -> Iterator[Goal]:
 
 def our_server(fill: int) -> Any:
     """Run Headcount with so many instances."""
-    if not fill:
-        return headcount()
-    return headcount(wsgi="benchmarks.filled", FILL=str(fill), MAX_INSTANCES="2000000")
+    return filled(FILL=str(fill))
 
 
 def puma(fill: int) -> Any:

@@ -4,8 +4,7 @@ import logging
 import time
 
 from collector.cache import Unavailable, records
-from collector.numbers.dimensions import forget_names
-from collector.numbers.snapshot import current
+from collector.numbers.snapshot import current, forget_names
 
 INTERVAL = 60  # seconds
 log = logging.getLogger(__name__)

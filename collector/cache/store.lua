@@ -54,7 +54,7 @@ end
 -- established. The id of null is 0.
 local function count(day, code, number)
   local id = floor(code / 2)
-  add(tally(day), code, number)
+  if add(tally(day), code, number) == 1 then keep(records(day)) end -- `records(day)` may be new
   if id > 0 and add(COUNTS, id, number) == 0 then forget_value(id) end
   call('HINCRBY', META, 'live', number)
   change()
@@ -224,7 +224,7 @@ function run.put(digest, value, max_entries, max_values, ...)
   end
   local new = days[1]
   if old ~= new or old_code ~= code then
-    if call('HSET', records(new), digest, code) == 1 then keep(records(new)) end
+    call('HSET', records(new), digest, code)
     count(new, code, 1)
     if old and old ~= new then call('HDEL', records(old), digest) end
     if old then count(old, old_code, -1) end

@@ -103,7 +103,7 @@ def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, lis
 
 
 def forget_names() -> None:
-    """Forget all names: some may be of versions that no instance reports any more."""
+    """Forget all names; those that are needed are computed again."""
     group.cache_clear()
     names_in.cache_clear()
     folding.clear_caches()

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from threading import Lock
 
 from collector.cache import EMPTY, State, Tally, TallyCache, records
+from collector.cache.tally import NULL
 from collector.conf import conf
+from collector.numbers import dimensions
 from collector.numbers.days import whole_day_since
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
@@ -84,3 +86,14 @@ def rules_in_force() -> Rules:
 
 
 current = Snapshots().current
+
+
+def forget_names() -> None:
+    """Forget all names if one of them is of a version that no instance reports any more.
+
+    Raises Unavailable.
+    """
+    snapshot = current()
+    dimensions.group(tuple(snapshot.tally.counts), snapshot.rules.hide)  # has all live names cached
+    if dimensions.names_in.cache_info().currsize > len(snapshot.tally.counts.keys() - {NULL}):
+        dimensions.forget_names()

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tracking_site.limits import memory_ceiling
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 SCALE = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
+RENDER = yaml.safe_load((ROOT / "render.yaml").read_text())["services"][0]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 SERVICE = (ROOT / "deploy" / "headcount.service").read_text()
 OPERATING = (ROOT / "OPERATING.md").read_text()
@@ -28,6 +31,7 @@ OPERATING = (ROOT / "OPERATING.md").read_text()
         ("compose-spec", "compose.yaml"),
         ("compose-spec", "compose.scale.yaml"),
         ("github-workflows", ".github/workflows/ci.yml"),
+        ("github-workflows", "deploy/archive.yml"),
     ],
 )
 def test_a_file_matches_its_published_schema(schema, name):
@@ -38,14 +42,48 @@ def test_a_file_matches_its_published_schema(schema, name):
 def test_systemd_accepts_the_unit_and_rates_it_as_hardened(tmp_path):
     needs("systemd-analyze", "systemd")
     unit, socket = tmp_path / "headcount.service", tmp_path / "headcount.socket"
-    gunicorn = Path(sys.executable).with_name("gunicorn")
-    unit.write_text(SERVICE.replace("/opt/headcount/.venv/bin/gunicorn", str(gunicorn)))
+    unit.write_text(SERVICE.replace("/opt/headcount/.venv/bin", str(Path(sys.executable).parent)))
     socket.write_text((ROOT / "deploy" / "headcount.socket").read_text())
     verify = ["systemd-analyze", "verify", unit, socket]
     verified = subprocess.run(verify, check=True, capture_output=True, text=True)
     assert "headcount" not in verified.stderr
     security = ["systemd-analyze", "security", "--offline=true", "--threshold=15", unit]
     subprocess.run(security, check=True, capture_output=True)
+
+
+def test_systemd_accepts_the_units_that_save_the_history():
+    needs("systemd-analyze", "systemd")
+    needs("curl", "curl")
+    units = [ROOT / "deploy" / f"headcount-archive.{kind}" for kind in ("service", "timer")]
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", *units], check=True, capture_output=True, text=True
+    )
+    assert "headcount" not in verified.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "issue"),
+    [
+        ({}, ""),
+        ({"PUBLIC_URL": "http://count.example"}, "sent unencrypted"),
+        ({"MIN_GROUP": "0"}, "MIN_GROUP"),
+        ({"RETENTION_DAYS": "a week"}, "RETENTION_DAYS"),
+    ],
+)
+def test_a_reload_of_the_unit_checks_the_settings_with_those_of_the_unit(changed, issue):
+    """systemd gives the command the unit's variables, and takes its exit status as the result."""
+    (command,) = re.findall("^ExecReload=(/.*)$", SERVICE, re.MULTILINE)
+    (variables,) = re.findall("^Environment=(.*)$", SERVICE, re.MULTILINE)
+    environ = dict(variable.split("=") for variable in shlex.split(variables))
+    assert environ["MIN_GROUP"] == "3"
+    environ |= {"PUBLIC_URL": "https://count.example", "PROJECT_NAME": "My Application"} | changed
+    arguments = [sys.executable, *command.split()[1:]]
+    check = subprocess.run(
+        arguments, cwd=ROOT, env=environ, check=False, capture_output=True, text=True
+    )
+    assert (check.returncode == 0) == (not issue)
+    assert issue in check.stderr
+    assert ("no issues" in check.stdout) == (not issue)
 
 
 @pytest.mark.parametrize("text", [SERVICE, OPERATING], ids=["unit", "OPERATING"])
@@ -61,6 +99,30 @@ def test_the_memory_limit_is_enough_for_the_default_number_of_instances(name):
     limit = re.search(r"(?:mem_limit: |MemoryMax=)(\d+)M", text, re.IGNORECASE)
     assert conf.max_instances == MAX_ENTRIES
     assert int(limit[1]) * 2**20 >= memory_ceiling()
+
+
+def test_the_plan_of_render_has_memory_for_the_number_of_instances(settings):
+    values = {each["key"]: each.get("value") for each in RENDER["envVars"]}
+    settings.CACHES = {"records": records_cache(max_instances=int(values["MAX_INSTANCES"]))}
+    assert RENDER["plan"] == "starter"  # it has 512 MB
+    assert memory_ceiling() <= 512e6
+
+
+def test_compose_and_render_ask_for_the_name_of_the_project():
+    asks = "${PROJECT_NAME:?"
+    assert COMPOSE["headcount"]["environment"]["PROJECT_NAME"].startswith(asks)
+    assert {"key": "PROJECT_NAME", "sync": False} in RENDER["envVars"]
+
+
+def test_compose_and_the_image_pass_a_folder_with_the_configuration_file(start):
+    path = COMPOSE["headcount"]["environment"]["CONFIG_FILE"]
+    assert {"key": "CONFIG_FILE", "value": path} in RENDER["envVars"]
+    folder, name = path.rsplit("/", 1)
+    assert f"./deploy/config:{folder}:ro" in COMPOSE["headcount"]["volumes"]
+    assert f"COPY deploy/config {folder}\n" in (ROOT / "Dockerfile").read_text()
+    file = ROOT / "deploy" / "config" / name
+    assert tomllib.loads(file.read_text()) == {"version": 1}
+    start(CONFIG_FILE=str(file)).wait_until_ready().stop()
 
 
 def test_operating_names_the_memory_ceiling_of_a_worker_with_a_store(settings):

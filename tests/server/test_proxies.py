@@ -1,21 +1,35 @@
 """The proxy configurations in `deploy/`, in front of the real server."""
 
+import http.client
+import http.server
+import json
 import os
+import re
 import socket
 import subprocess
-from contextlib import contextmanager
+import tempfile
+import threading
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
-from tests.servers import ROOT, START_TIMEOUT, Server, free_port, needs, report
+from tests.servers import ID, ROOT, START_TIMEOUT, Server, free_port, needs, report
+
+NGINX = (ROOT / "deploy" / "nginx.conf").read_text()
+TRUST = {
+    "# set_real_ip_from 192.0.2.7;": "set_real_ip_from 127.0.0.1;",
+    "# real_ip": "real_ip",
+    "burst=1000": "burst=9",
+}
 
 
 class Proxy(Server):
     """A proxy in front of a server."""
 
-    def __init__(self, command, port, behind, **environ):
+    def __init__(self, command, port, **environ):
         self.port = port
-        self.behind = behind
         self.output = ""  # `end` returns what the proxy prints
         self.process = subprocess.Popen(
             command,
@@ -31,20 +45,68 @@ class Proxy(Server):
         output, _ = self.process.communicate(timeout=START_TIMEOUT)
         return output
 
+    def statuses(self, bodies, source="127.0.0.1", path="/", **headers):
+        """Send a body after the other on one connection; return the statuses."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, source_address=(source, 0))
+        headers = {"Content-Type": "application/json"} | headers
+        with closing(connection):
+            statuses = []
+            for body in bodies:
+                connection.request("POST", path, body, headers)
+                with connection.getresponse() as response:
+                    response.read()
+                    statuses.append(response.status)
+            return statuses
+
+    def forwarded(self, *addresses):
+        """Send a report for each address, as a proxy on this machine would; return the statuses."""
+        headers = [{"X-Forwarded-For": address} for address in addresses]
+        return [self.statuses(["{}"], **each)[0] for each in headers]
+
 
 @contextmanager
-def in_front(behind, port, name, command, replacements, folder):
+def in_front(port, name, command, replacements, folder):
     """Run a proxy with its file from `deploy/`, in which some addresses and paths are replaced."""
     text = (ROOT / "deploy" / name).read_text()
     for old, new in replacements.items():
         assert old in text
         text = text.replace(old, new)
     (folder / name).write_text(text)
-    proxy = Proxy([*command, folder / name], port, behind, HOME=str(folder))
+    proxy = Proxy([*command, folder / name], port, HOME=str(folder))
     try:
         yield proxy.answers("/readyz")
     finally:
         proxy.printed = proxy.end()
+
+
+@contextmanager
+def nginx_in_front(behind, folder, changes=MappingProxyType({})):
+    needs("nginx", "nginx")
+    port = free_port()
+    replacements = {
+        "listen 80 ": f"listen 127.0.0.1:{port} ",
+        "listen [::]:80 ": f"listen [::1]:{port} ",
+        "127.0.0.1:8000": behind.address,
+        "/dev/shm/nginx-headcount.pid": str(folder / "nginx.pid"),
+    }
+    command = ["nginx", "-p", folder, "-g", "daemon off;", "-c"]
+    with in_front(port, "nginx.conf", command, replacements | changes, folder) as proxy:
+        yield proxy
+    assert proxy.printed == ""
+
+
+@contextmanager
+def caddy_in_front(behind, folder):
+    needs("caddy", "caddy")
+    port = free_port()
+    replacements = {
+        "{$DOMAIN:localhost} {": f"http://:{port} {{",
+        "headcount:9292": behind.address,
+    }
+    command = ["caddy", "run", "--adapter", "caddyfile", "--config"]
+    with in_front(port, "Caddyfile", command, replacements, folder) as proxy:
+        yield proxy
+    assert "127.0.0" not in proxy.printed
 
 
 @pytest.fixture
@@ -54,31 +116,28 @@ def behind(start):
 
 @pytest.fixture
 def nginx(behind, tmp_path):
-    needs("nginx", "nginx")
-    port = free_port()
-    replacements = {
-        "listen 80 ": f"listen 127.0.0.1:{port} ",
-        "127.0.0.1:8000": behind.address,
-        "/dev/shm/nginx-headcount.pid": str(tmp_path / "nginx.pid"),
-    }
-    command = ["nginx", "-p", tmp_path, "-g", "daemon off;", "-c"]
-    with in_front(behind, port, "nginx.conf", command, replacements, tmp_path) as proxy:
+    with nginx_in_front(behind, tmp_path) as proxy:
         yield proxy
-    assert proxy.printed == ""
+
+
+@pytest.fixture
+def syslog():
+    """A socket like /dev/log: anyone may write to it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log,
+    ):
+        log.bind(f"{folder}/log")
+        log.setblocking(False)
+        Path(folder).chmod(0o755)
+        Path(folder, "log").chmod(0o666)
+        yield log
 
 
 @pytest.fixture
 def caddy(behind, tmp_path):
-    needs("caddy", "caddy")
-    port = free_port()
-    replacements = {
-        "{$DOMAIN:localhost} {": f"http://127.0.0.1:{port} {{",
-        "headcount:9292": behind.address,
-    }
-    command = ["caddy", "run", "--adapter", "caddyfile", "--config"]
-    with in_front(behind, port, "Caddyfile", command, replacements, tmp_path) as proxy:
+    with caddy_in_front(behind, tmp_path) as proxy:
         yield proxy
-    assert "127.0.0" not in proxy.printed
 
 
 @pytest.fixture(params=["nginx", "caddy"])
@@ -86,48 +145,126 @@ def proxy(request):
     return request.getfixturevalue(request.param)
 
 
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Responds to a request with its headers."""
+
+    def do_GET(self):
+        body = str(self.headers).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def echo():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        server.address = f"127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
 def test_a_proxy_passes_reports_on(proxy):
     assert proxy.post(report()).status == 201
     assert proxy.stats()["instances"] == 1
 
 
-def test_a_proxy_passes_on_the_refusal_of_a_body_that_is_too_large(proxy):
-    assert proxy.post(report() | {"more": "x" * 5000}).status == 413
+def test_a_proxy_listens_on_ipv6(proxy):
+    with socket.create_connection(("::1", proxy.port), timeout=60) as connection:
+        connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_a_proxy_compresses_a_long_page(proxy):
-    response = proxy.request("GET", "/docs", headers={"Accept-Encoding": "gzip"})
-    assert response.headers["Content-Encoding"] == "gzip"
-    known = {"If-None-Match": response.headers["ETag"], "Accept-Encoding": "gzip"}
-    assert proxy.request("GET", "/docs", headers=known).status == 304
+@pytest.mark.parametrize("in_front", [nginx_in_front, caddy_in_front])
+def test_a_proxy_passes_on_neither_a_cookie_nor_who_asks(in_front, echo, tmp_path):
+    private = {"Cookie": "a=secret", "X-Forwarded-For": "192.0.2.77", "User-Agent": "secret"}
+    with in_front(echo, tmp_path) as proxy:
+        received = proxy.request("GET", "/", headers=private | {"If-None-Match": '"etag"'}).content
+    assert b"etag" in received
+    for secret in (b"secret", b"192.0.2.77", b"Forwarded", b"127.0.0.1\r\n"):
+        assert secret not in received
 
 
-def test_nginx_refuses_reports_when_an_address_sends_too_many(nginx):
-    statuses = [nginx.post(report()).status for _ in range(40)]
-    assert statuses[:20] == [201] * 20
-    assert set(statuses) == {201, 429}
-    assert nginx.stats()["instances"] == statuses.count(201)
+def test_a_page_opens_with_8_kb_of_cookies(proxy):
+    cookie = {"Cookie": "a=" + "x" * 8192}
+    assert proxy.request("GET", "/dashboard", headers=cookie).status == 200
 
 
-def test_nginx_waits_for_slow_clients_so_that_headcount_does_not_have_to(nginx):
-    """Half a body never reaches the server behind."""
-    with socket.create_connection(("127.0.0.1", nginx.port)) as slow:
-        slow.sendall(
-            b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 100\r\n\r\n{"
-        )
-        assert nginx.post(report()).status == 201
-        metrics = nginx.behind.request("GET", "/metrics").content.decode()
-        assert 'outcome="accepted"} 1.0' in metrics
-        assert 'outcome="refused: body too slow"} 0.0' in metrics
+def test_a_proxy_does_not_pass_on_the_metrics(proxy):
+    for path in ("/metrics", "/metrics/", "/%6detrics", "//metrics", "/x/../metrics"):
+        response = proxy.request("GET", path)
+        assert response.status == 404
+        assert b"headcount" not in response.content
 
 
-def test_caddy_logs_no_address_of_a_malformed_request_or_when_headcount_is_stopped(caddy):
+def test_nginx_accepts_300_instances_behind_one_address_at_once(nginx):
+    """Each connection has sent most of its report before the first one sends the rest."""
+    body = b'{"id": "00000000-0000-4000-8000-%012d", "version": {"app": "1", "sha": "x"}}'
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    connections = [nginx.connect() for _ in range(300)]
+    for number, connection in enumerate(connections):
+        text = body % number
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(text) + text[:-1])
+    for connection in connections:
+        connection.sendall(b"}")
+    responses = []
+    for connection in connections:
+        with connection:
+            responses.append(connection.recv(65536)[:12])
+    assert responses == [b"HTTP/1.1 201"] * 300
+
+
+def test_nginx_accepts_at_most_2500_reports_a_day_from_a_network():
+    (rate,) = re.findall(r"zone=reports:10m rate=(\d+)r/m", NGINX)
+    (burst,) = re.findall(r"zone=reports burst=(\d+) nodelay", NGINX)
+    assert 1 + int(burst) + int(rate) * 24 * 60 <= 2500
+
+
+def test_nginx_refuses_reports_when_a_network_sends_too_many(nginx):
+    """Neither another address of the network nor a made-up header is a way around the limit."""
+    statuses = []
+    for number in range(1, 11):
+        header = {"X-Forwarded-For": f"192.0.{number}.1"}
+        statuses += nginx.statuses(["{}"] * 101, f"127.0.0.{number}", **header)
+    assert 1 <= statuses.count(429) <= 9  # 1,001 are accepted at once, and one more each minute
+    assert nginx.statuses(["{}"], "127.0.1.1") == [400]
+    assert nginx.statuses([json.dumps({"id": ID})] * 20, path="/forget") == [204] * 20
+    assert nginx.request("GET", "/stats").status == 200
+
+
+def test_nginx_logs_its_refusals_without_an_address(behind, tmp_path, syslog):
+    changes = {"burst=1000": "burst=2", "unix:/dev/log": f"unix:{syslog.getsockname()}"}
+    with nginx_in_front(behind, tmp_path, changes) as nginx:
+        assert nginx.statuses(["{}"] * 5) == [400] * 3 + [429] * 2
+        assert nginx.statuses(["{}"] * 4, path="/forget") == [400] * 3 + [429]
+    lines = [syslog.recv(4096).decode() for _ in range(3)]
+    kinds = [line.partition(" headcount_nginx: ")[2] for line in lines]
+    assert kinds == ["refused: report", "refused: report", "refused: erasure"]
+    assert "127.0.0" not in "".join(lines)
+
+
+def test_nginx_limits_networks_by_the_real_address_behind_a_proxy_that_it_trusts(behind, tmp_path):
+    with nginx_in_front(behind, tmp_path, TRUST) as nginx:
+        forwarded = nginx.forwarded
+        assert forwarded(*(f"10.10.10.{number}" for number in range(10))) == [400] * 10
+        assert forwarded("10.10.10.99", "8.8.8.8, 10.10.10.9", "::ffff:10.10.10.9") == [429] * 3
+        assert forwarded("10.10.10.9, 127.0.0.1") == [429]  # two proxies, both trusted
+        assert forwarded("10.10.11.1", "10.10.10.9, 10.9.10.1", "::ffff:10.10.9.1") == [400] * 3
+        assert forwarded(*(f"2001:a0a:0:{number}00::1" for number in range(10))) == [400] * 10
+        assert forwarded("2001:a0a::1", "2001:a0a:0:ffff:1:2:3:4") == [429] * 2
+        assert forwarded("2001:a0a:1::1", "2002:a0a::1") == [400] * 2
+
+
+def test_caddy_logs_no_address_of_a_malformed_request_or_when_headcount_is_stopped(caddy, behind):
     for garbage in (b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"):
         with caddy.connect("127.0.0.77") as connection:
             connection.sendall(garbage)
             connection.recv(65536)
-    caddy.behind.stop()
+    behind.stop()
     assert caddy.post(report()).status == 502
 
 

@@ -211,6 +211,7 @@ def test_a_key_that_is_new_has_the_deadline_of_the_others(clock, cache, raw):
     cache.delete("b")
     cache.put("a", BLUE)
     cache.keep(TODAY, SUMMARY)
+    assert deadlines(cache, raw)["closed"] == deadlines(cache, raw)["meta"]
     clock.shift(DAY)
     cache.expire()
     cache.put("a", BLUE, ["x=1"])

@@ -44,7 +44,7 @@ def test_the_docs_begin_with_what_an_admin_needs(client):
     assert [item.split(":")[0] for item in items] == questions
     assert "a random id and the application's version, commit, image and architecture." in items[0]
     assert (
-        "a keyed digest of the id, the day, whether the instance reported before, and the version"
+        "a keyed digest of the id, with the version, image and architecture, the day, and whether"
         in items[1]
     )
     assert "7 days after the day on which the report arrives" in items[2]

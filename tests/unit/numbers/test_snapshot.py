@@ -125,6 +125,13 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
     assert folding.repository.cache_info().currsize == 0
 
 
+def test_names_that_are_still_reported_stay_known(client, report):
+    report(app="v1.0.0", image="ghcr.io/a/b")
+    client.get("/stats")
+    housekeeping.run()
+    assert dimensions.names_in.cache_info().currsize == 1
+
+
 def test_a_summary_that_another_process_kept_first_wins(clock, report):
     report()
     clock.shift(timedelta(days=1))

@@ -1,0 +1,151 @@
+"""The alerts in `deploy/alerts.yml`, evaluated by promtool over made-up days."""
+
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from tests.servers import ROOT, needs
+
+ALERTS = ROOT / "deploy" / "alerts.yml"
+SUMMARIES = {
+    rule["alert"]: rule["annotations"]
+    for rule in yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
+}
+LABELS = {"job": "headcount", "instance": "127.0.0.1:8000"}
+AWAY = {"outcome": "refused: store away"}
+STEP = 5  # minutes between two scrapes
+HOUR, DAY = 60 // STEP, 24 * 60 // STEP  # scrapes
+
+
+def series(up, instances, since, newest, away=(0,), valid=(1,)):
+    """Return the series of each metric. What one lacks at its end is filled by its last value."""
+    metrics = {
+        "up": up,
+        "headcount_instances": instances,
+        "headcount_instances_limit": [1000],
+        "headcount_since_timestamp_seconds": since,
+        "headcount_newest_report_timestamp_seconds": newest,
+        "headcount_config_last_reload_successful": valid,
+        "headcount_reports_total": away,
+    }
+    for name, values in metrics.items():
+        labels = LABELS | (AWAY if name == "headcount_reports_total" else {})
+        label_text = ",".join(f'{label}="{value}"' for label, value in labels.items())
+        *others, last = values
+        yield {
+            "series": f"{name}{{{label_text}}}",
+            "values": " ".join(map(str, [*others, f"{last}x{5 * DAY - len(others)}"])),
+        }
+
+
+RUNS = {"up": [1], "instances": [3], "since": [0]}
+DAILY = [day * 86_400 for day in range(5) for _ in range(DAY)]  # a report on each day
+TWO_WORKERS = [3, 0] * (2 * DAY)  # one of them was without the store, long ago
+SCENARIOS = {
+    "an ordinary week": (RUNS | {"newest": DAILY}, {}),
+    "two workers and three instances": (RUNS | {"newest": DAILY, "away": TWO_WORKERS}, {}),
+    "nobody has reported yet": (
+        RUNS | {"instances": [0], "newest": [0]},
+        {2 * DAY: {"HeadcountNoReportForADay"}},
+    ),
+    "a restart in memory": (
+        {
+            "up": [1] * DAY + [0, 1],
+            "instances": [50] * DAY + ["_", 0],
+            "since": [0] * DAY + ["_", 86_400],
+            "newest": [*DAILY[:DAY], "_", 0],
+            "away": [7] * DAY + ["_", 0],
+        },
+        {3 * DAY: {"HeadcountNoReportForADay"}},
+    ),
+    "reports end on the second day": (
+        RUNS | {"newest": DAILY[: 2 * DAY]},
+        {3 * DAY: {"HeadcountNoReportForADay"}},
+    ),
+    "the server stops, or no process reaches the store": (
+        {
+            "up": [1] * HOUR + [0],
+            "instances": [3] * HOUR + ["_"],
+            "since": [0] * HOUR + ["_"],
+            "newest": [0] * HOUR + ["_"],
+        },
+        {HOUR + 1: {"HeadcountDown"}},
+    ),
+    "it fills": (
+        RUNS | {"instances": [900] * HOUR + [901] * HOUR + [1000], "newest": DAILY},
+        {
+            HOUR + 3: {"HeadcountNearlyFull"},
+            2 * HOUR: {"HeadcountNearlyFull", "HeadcountFull"},
+        },
+    ),
+    "one of two workers is without the store for a moment": (
+        RUNS | {"newest": DAILY, "away": TWO_WORKERS[:DAY] + [5, 0] * DAY},
+        {DAY: {"HeadcountStoreAway"}, DAY + 3: set()},
+    ),
+    "the file becomes invalid, and is mended": (
+        RUNS | {"newest": DAILY, "valid": [1] * HOUR + [0] * HOUR + [1]},
+        {HOUR + 2: {"HeadcountInvalidFile"}, 2 * HOUR: set()},
+    ),
+}
+
+
+def test_prometheus_accepts_the_documented_configuration(tmp_path):
+    needs("promtool", "prometheus")
+    (configuration,) = re.findall(
+        "^```yaml\n(.*?)^```", (ROOT / "OPERATING.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "prometheus.yml").write_text(configuration)
+    (tmp_path / "alerts.yml").symlink_to(ALERTS)
+    command = ["promtool", "check", "config", tmp_path / "prometheus.yml"]
+    checked = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert f"{len(SUMMARIES)} rules found" in checked.stdout
+    assert "job_name: headcount\n" in configuration
+
+
+def test_the_server_has_every_metric_of_the_alerts(start):
+    server = start(CONFIG_FILE=str(ROOT / "deploy" / "config" / "headcount.toml"))
+    exposition = server.wait_until_ready().request("GET", "/metrics").content.decode()
+    for metric in re.findall(r"headcount_\w+(?:{.*?})?", ALERTS.read_text()):
+        assert f"\n{metric} " in exposition
+
+
+@pytest.mark.parametrize(("given", "changes"), SCENARIOS.values(), ids=SCENARIOS)
+def test_exactly_the_right_alerts_fire(given, changes, tmp_path):
+    """Right before and after each change, and once a quarter of an hour for four days."""
+    needs("promtool", "prometheus")
+    times = set(range(0, 4 * DAY, 3)).union(*({time - 1, time} for time in changes))
+    tests = []
+    for time in sorted(times):
+        begun = [each for each in changes if each <= time]
+        firing = changes[max(begun)] if begun else set()
+        tests += [
+            {
+                "eval_time": f"{time * STEP}m",
+                "alertname": name,
+                "exp_alerts": [
+                    {
+                        "exp_labels": LABELS | (AWAY if name == "HeadcountStoreAway" else {}),
+                        "exp_annotations": annotations,
+                    }
+                ]
+                if name in firing
+                else [],
+            }
+            for name, annotations in SUMMARIES.items()
+        ]
+    test = {
+        "rule_files": [str(ALERTS)],
+        "evaluation_interval": f"{STEP}m",
+        "tests": [
+            {"interval": f"{STEP}m", "input_series": [*series(**given)], "alert_rule_test": tests}
+        ],
+    }
+    path = tmp_path / "test.yaml"
+    path.write_text(json.dumps(test))  # JSON is valid YAML
+    result = subprocess.run(
+        ["promtool", "test", "rules", path], check=False, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,128 @@
+"""The line for cron, the timer and the workflow that save the days, run as they are written."""
+
+import http.server
+import re
+import shlex
+import subprocess
+import threading
+
+import pytest
+import yaml
+
+from tests.server.test_proxies import Echo
+from tests.servers import INSTRUMENTED, ROOT, free_port, needs, report
+
+CSV = b"day,breakdown,name,count\n2026-03-09,instances,,3\n"
+FILE = "2026-03-10.csv"
+URL = "http://127.0.0.1:8000/stats/archive.csv"
+FAILURES = ["down", "an error", "half a file"]
+
+
+def cron_line():
+    """Return the command of the crontab in OPERATING.md, in which % is written as \\%."""
+    (crontab,) = re.findall(r"```crontab\n(.*)\n```", (ROOT / "OPERATING.md").read_text())
+    return crontab.split(maxsplit=5)[5].replace(r"\%", "%")
+
+
+def unit_line():
+    """Return the command of the unit, in which systemd reads $$ as $ and %% as %."""
+    unit = (ROOT / "deploy" / "headcount-archive.service").read_text()
+    (folder,) = re.findall("^WorkingDirectory=(.*)$", unit, re.MULTILINE)
+    (command,) = re.findall("^ExecStart=/bin/sh -c (.*)$", unit, re.MULTILINE)
+    return f"cd {folder} && {shlex.split(command)[0].replace('$$', '$').replace('%%', '%')}"
+
+
+def workflow_lines():
+    """Return the commands of the workflow, after a clone of the repository."""
+    workflow = yaml.safe_load((ROOT / "deploy" / "archive.yml").read_text())
+    steps = workflow["jobs"]["archive"]["steps"][1:]
+    lines = "\n".join(step["run"] for step in steps)
+    return "set -e; cd /srv/history\n" + lines.replace("https://count.example.org", URL[:-18])
+
+
+class Days(http.server.BaseHTTPRequestHandler):
+    """Responds as a server that works or that has the failure of `server.failure`."""
+
+    def do_GET(self):
+        assert self.path == "/stats/archive.csv"
+        failure = self.server.failure
+        self.send_response(503 if failure == "an error" else 200)
+        self.send_header("Content-Length", str(len(CSV) + (failure == "half a file")))
+        self.end_headers()
+        self.wfile.write(CSV)
+
+    log_message = Echo.log_message
+
+
+@pytest.fixture
+def days():
+    needs("curl", "curl")
+    with http.server.HTTPServer(("127.0.0.1", 0), Days) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def save(line, folder, port, failure=""):
+    """Run a command on 10 March; return whether it succeeded."""
+    port = free_port() if failure == "down" else port
+    line = line.replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("/srv/history", str(folder))
+    script = f"date() {{ [ '-u +%F' = \"$*\" ] && echo 2026-03-10; }}; {line}"
+    result = subprocess.run(["sh", "-c", script], cwd="/", check=False, capture_output=True)
+    return result.returncode == 0
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".git"}
+
+
+@pytest.mark.parametrize("line", [cron_line, unit_line])
+def test_a_second_run_on_a_day_saves_the_same_file(days, line, tmp_path):
+    days.failure = ""
+    for _ in range(2):
+        assert save(line(), tmp_path, days.server_port)
+        assert content(tmp_path) == {FILE: CSV}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("before", [{}, {FILE: b"complete"}], ids=["no file", "a file"])
+@pytest.mark.parametrize("line", [cron_line, unit_line])
+def test_a_failure_changes_no_file_and_is_reported(days, line, before, failure, tmp_path):
+    for name, text in before.items():
+        (tmp_path / name).write_bytes(text)
+    days.failure = failure
+    assert not save(line(), tmp_path, days.server_port, failure)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("line", [cron_line, unit_line])
+def test_nothing_is_saved_elsewhere_if_the_folder_is_missing(days, line, tmp_path):
+    days.failure = ""
+    assert not save(line(), tmp_path / "missing", days.server_port)
+    assert content(tmp_path) == {}
+
+
+def git(folder, *arguments):
+    command = ["git", "-C", folder, "-c", "init.defaultBranch=main", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_workflow_commits_a_file_once_and_nothing_after_a_failure(days, tmp_path):
+    public, clone = tmp_path / "public", tmp_path / "clone"
+    git(tmp_path, "init", "--bare", public)
+    git(tmp_path, "clone", public, clone)
+    for failure in (*FAILURES, "", "", *FAILURES):
+        days.failure = failure
+        assert save(workflow_lines(), clone, days.server_port, failure) == (not failure)
+    assert git(public, "log", "--format=%s", "main") == "Add a day\n"
+    assert git(public, "show", f"main:history/{FILE}").encode() == CSV
+
+
+def test_one_run_after_six_missed_days_saves_them_all(start, tmp_path):
+    server = start(wsgi=INSTRUMENTED).wait_until_ready()
+    for _ in range(6):
+        server.post(report())
+        server.instrument("forward", 1)
+    assert save(cron_line(), tmp_path, server.port)
+    for day in range(10, 16):
+        assert f"2026-03-{day}".encode() in content(tmp_path)[FILE]
