@@ -8,12 +8,14 @@ import gc
 import logging
 import os
 import resource
+import signal
 from pathlib import Path
 
 from gunicorn.errors import AppImportError
 
+from collector.config import InvalidConfig, source
 from tracking_site.environment import ONE_PROCESS
-from tracking_site.limits import CONNECTIONS, SEND_DEADLINE
+from tracking_site.limits import CONNECTIONS, LOOK_INTERVAL, SEND_DEADLINE
 from tracking_site.options import expected, has_store, refusal
 
 # gevent inspects every live object when it patches the standard library, which makes Django load
@@ -65,8 +67,12 @@ def on_starting(server):
 
     try:
         from tracking_site import settings  # importing the module validates the environment
+
+        source.in_force  # noqa: B018  reads the file; each worker inherits what this process read
     except ImproperlyConfigured as error:
         raise RuntimeError(error) from error
+    except InvalidConfig as error:
+        raise RuntimeError(f"CONFIG_FILE is {settings.ENV.config_file!r}. {error}") from error
     if settings.STATIC_ROOT and not Path(settings.STATIC_ROOT, "staticfiles.json").exists():
         raise RuntimeError(
             f"STATIC_ROOT is {settings.STATIC_ROOT!r}, but that folder has no collected files. "
@@ -86,9 +92,14 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def when_ready(server):
-    """Log what this server counts, how long a report counts, and where to look."""
+    """Log what this server counts, how long a report counts, and where to look.
+
+    From now on, read a configuration file that changes. Workers that start later inherit it.
+    """
     from tracking_site.settings import ENV
 
+    signal.signal(signal.SIGALRM, lambda *_: source.look())
+    signal.setitimer(signal.ITIMER_REAL, LOOK_INTERVAL, LOOK_INTERVAL)  # workers inherit no timer
     server.log.info(
         "Headcount counts instances of %s. A report counts for %s days after the day on which it "
         "arrives. %s.",

@@ -15,7 +15,7 @@ from benchmarks.servers import filled, fresh_project, headcount
 
 REPORT, ANSWERS = 0.80, 1.1
 AT_ONCE = (32, 500)
-TABLE = "docs/questions/photos.toml"
+CONFIG = "docs/examples/forge.toml"
 
 
 def measure(quick: bool) -> Iterator[Goal]:
@@ -45,7 +45,7 @@ def answered(requests: int, times: int) -> Iterator[Row]:
     """Yield the CPU seconds of a report with answers, and of one to a server without questions."""
     names = list(fleet.ids(requests * times, "filled"))
     options = {"FILL": str(len(names)), "OLDEST": "1", "NEWEST": "1"}
-    with filled(**options, QUESTIONS=TABLE) as asking, filled(**options) as other:
+    with filled(**options, CONFIG_FILE=CONFIG) as asking, filled(**options) as other:
         for start in range(0, len(names), requests):
             row = []
             for server, more in ((asking, {"answers": fleet.ANSWERS}), (other, {})):

@@ -45,6 +45,7 @@ TIME, DATE = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"
 HEADERS = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
 SWITCHES = ("DO_NOT_TRACK", "CI")  # environment variables that switch the reporter off
 KEY, OLD_KEYS = "usage", ("usage_id", "usage_slot", "usage_days")  # in the application's state
+RELEASE, MAX_RELEASE = re.compile(r"\d+(\.\d+)*", re.ASCII), 32  # of an update, in characters
 KEPT, KEPT_AT_MOST = 8, 366  # days until the server forgets a report: by default, and at most
 
 # The results of `send`.
@@ -106,11 +107,18 @@ class Reporter:
         """The names of the questions that are new since the administrator opted in."""
         return self.status()["needs_consent"]
 
+    @property
+    def update(self):
+        """The newer release that the latest receipt named, with `security`, or None."""
+        return self.status()["update"]
+
     def status(self):
         """Return what a settings page shows, as JSON values under names that are always there."""
         state, problem = self._state_or_nothing()
         agreed, given = state["questions"], self._given_answers()
         new = [name for name in given or agreed if agreed.get(name) is None]
+        app = self._given["app"] or self._environ.get("APP_VERSION")
+        outdated = app and state["last"] and app != state["last"]["report"]["version"]["app"]
         return {
             "opted_in": state["id"] is not None,
             "url": self.url,
@@ -119,6 +127,7 @@ class Reporter:
             "needs_consent": new if state["id"] else [],
             "last_report": state["last"],
             "erasure_not_confirmed": max(state["aside"].values(), default=None),
+            "update": None if outdated else state["update"],
             "problem": problem,
         }
 
@@ -187,6 +196,7 @@ class Reporter:
                         "accepted" if status == 201 else f"not accepted: {status or answer}"
                     )
                     state["kept"] = self._kept(answer) or state["kept"]
+                    state["update"] = _update(answer)
         return outcome
 
     def start(self, every=60):
@@ -274,7 +284,7 @@ class Reporter:
             outcome = "not known: the process stopped before there was an answer"
             report = self._report(state)
             state["last"] = {"at": self._time(TIME), "outcome": outcome, "report": report}
-            state["day"] = day
+            state["day"], state["update"] = day, None
         return WAITING, report
 
     def _kept(self, receipt):
@@ -419,10 +429,19 @@ def _state(**known):
     `slot` is the second of the day at which the report is due, and `day` the last day with a
     report, since 1970. `questions` says whether the administrator agreed to each, null if it is
     new. `last` is the last report. `aside` has the ids whose erasure is not confirmed, each with
-    the date on which its report expires, `kept` days after it.
+    the date on which its report expires, `kept` days after it. `update` is a newer release.
     """
     empty = {"id": None, "slot": 0, "day": 0, "questions": {}, "last": None, "aside": {}}
-    return {**empty, "kept": KEPT, **known}
+    return {**empty, "kept": KEPT, "update": None, **known}
+
+
+def _update(receipt):
+    """Return the newer release that a receipt names, or None. Anything but a version is ignored."""
+    with contextlib.suppress(Exception):
+        update = json.loads(receipt)["update"]
+        if len(update["release"]) <= MAX_RELEASE and RELEASE.fullmatch(update["release"]):
+            return {"release": update["release"], "security": update["security"] is True}
+    return None
 
 
 def _encoded(content):

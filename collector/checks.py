@@ -5,7 +5,6 @@ abort nothing. Every message has a hint that says what to write instead, and nam
 the stand-alone server reads them from environment variables, most of which lack the HEADCOUNT_.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -19,8 +18,7 @@ from django.utils.module_loading import import_string
 
 from collector.cache import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
-from collector.questions import InvalidTable
-from collector.reports.fields import COUNTED
+from collector.config import InvalidConfig
 
 TAG = "collector"
 REDIS_CACHE = "collector.cache.redis.RedisCache"
@@ -31,7 +29,7 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Return every problem with the settings."""
-    checked = (_cache, _breakdowns, _questions, _texts)
+    checked = (_cache, _config, _texts)
     return [message for check in checked for message in check()]
 
 
@@ -112,37 +110,27 @@ def check_store() -> Iterator[CheckMessage]:
             yield Error(each.problem, hint=each.remedy, id="collector.E019")
 
 
-def _breakdowns() -> Iterator[CheckMessage]:
-    if not isinstance(conf.min_group, int) or conf.min_group < 1:
+def _config() -> Iterator[CheckMessage]:
+    min_group = getattr(settings, "HEADCOUNT_MIN_GROUP", 1)
+    if not isinstance(min_group, int) or min_group < 1:
         yield Error(
-            f"HEADCOUNT_MIN_GROUP is {conf.min_group!r}.",
+            f"HEADCOUNT_MIN_GROUP is {min_group!r}.",
             hint="Write a whole number, 1 or more.",
             id="collector.E005",
         )
-    for field, pattern in conf.hide.items():
-        if field not in COUNTED:
+    for setting, key in (("QUESTIONS", "questions"), ("HIDE", "hide")):
+        if hasattr(settings, f"HEADCOUNT_{setting}"):
             yield Error(
-                f"HEADCOUNT_HIDE names the field {field!r}, which is not counted.",
-                hint=f"Use {', '.join(COUNTED)}.",
+                f"HEADCOUNT_{setting} is not used any more.",
+                hint=f"Write {key!r} into HEADCOUNT_CONFIG_FILE, a TOML file or a mapping.",
                 id="collector.E006",
             )
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield Error(
-                f"HEADCOUNT_HIDE has an invalid regular expression for {field}: {error}.",
-                hint="Write a regular expression in Python's syntax, or leave it empty.",
-                id="collector.E007",
-            )
-
-
-def _questions() -> Iterator[CheckMessage]:
     try:
-        _ = conf.questions
-    except InvalidTable as error:
+        _ = conf.config
+    except InvalidConfig as error:
         yield Error(
-            f"HEADCOUNT_QUESTIONS is invalid. {error}",
-            hint="Correct the table that HEADCOUNT_QUESTIONS (or QUESTIONS) names, or unset it.",
+            f"HEADCOUNT_CONFIG_FILE is invalid. {error}",
+            hint="Correct it, or unset HEADCOUNT_CONFIG_FILE. docs/examples/ has two examples.",
             id="collector.E021",
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from collector import questions
+from collector.config import Config, Hide, source
+from collector.questions import Table
 
 DAY = 24 * 60 * 60  # seconds
 MAX_ENTRIES = 1_000_000  # live keys in a cache, unless its OPTIONS say otherwise
@@ -119,26 +120,34 @@ class Conf:
         return getattr(settings, "HEADCOUNT_CONTACT", "")
 
     @property
+    def config(self) -> Config:
+        """The configuration in force. Raises InvalidConfig if it never was valid."""
+        return source.in_force
+
+    @property
     def min_group(self) -> int:
         """A value is listed by name only if at least this many instances report it."""
-        return getattr(settings, "HEADCOUNT_MIN_GROUP", 1)
+        default: int = getattr(settings, "HEADCOUNT_MIN_GROUP", 1)
+        return self.config.min_group or default
 
     @property
-    def hide(self) -> dict[str, str]:
-        """A regular expression for each field. Values that match are not listed by name."""
-        return getattr(settings, "HEADCOUNT_HIDE", {})
+    def known_names_only(self) -> bool:
+        """Whether only names that the configuration file has are stored."""
+        return self.config.known_names_only
 
     @property
-    def questions(self) -> questions.Table:
-        """The questions that a report may also answer.
+    def hide(self) -> Hide:
+        """The fields some of whose values are hidden. They are not listed by name."""
+        return self.config.hide
 
-        Raises InvalidTable.
-        """
-        return questions.table(getattr(settings, "HEADCOUNT_QUESTIONS", ""))
+    @property
+    def questions(self) -> Table:
+        """The questions that a report may also answer."""
+        return self.config.questions
 
     def in_force(self) -> list[tuple[str, str, str]]:
         """Return the name, the displayed value and the meaning of every setting."""
-        omitted = {"cache"} if self.questions else {"cache", "questions"}
+        omitted = {"cache", "config"} if self.questions else {"cache", "config", "questions"}
         return [
             (name, _displayed(getattr(self, name)), (setting.__doc__ or "").partition("\n")[0])
             for name, setting in vars(Conf).items()
@@ -173,9 +182,9 @@ def records_cache(
 
 
 def _displayed(value: Any) -> str:
-    """Return a setting's value as a reader sees it. Patterns stay secret; their fields do not."""
-    if isinstance(value, dict):
-        value = ", ".join(field for field, pattern in value.items() if pattern)
+    """Return a setting's value as a reader sees it. Hidden names stay secret; fields do not."""
+    if isinstance(value, Hide):
+        value = ", ".join(field for field in value.__struct_fields__ if getattr(value, field))
     if isinstance(value, tuple):
         value = ", ".join(question.name for question in value)
     return f"{value}" or "not set"

@@ -2,11 +2,16 @@
 
 import json
 import os
+from datetime import UTC, datetime
 
+from collector.config import read, source
 from simulation.fleet import Fleet
 from simulation.playback import play
 from tracking_site.wsgi import application
 
 __all__ = ["application"]
 
-play(Fleet(**json.loads(os.environ["DEMO_FLEET"])))
+fleet = Fleet(**json.loads(os.environ["DEMO_FLEET"]))
+if not source.setting:
+    source.in_force = read(fleet.table(datetime.now(UTC).date()))
+play(fleet)

@@ -9,6 +9,8 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
 
 IMAGES = {
     "ghcr.io/manyfold3d/manyfold": 55,
@@ -86,6 +88,16 @@ class Fleet:
         for instance in self.instances:
             if instance.born <= day < instance.gone and source.random() >= SILENT:
                 yield instance.id, self.version(instance, day)
+
+    def table(self, today: date) -> dict[str, Any]:
+        """Return a configuration with the releases, of which the third newest is vulnerable."""
+        releases: dict[str, Any] = {
+            name: {"date": today - timedelta(days=self.days - 1 - math.floor(day))}
+            for day, name in self.published
+        }
+        for name in [*releases][-3:-2]:
+            releases[name]["vulnerable"] = True
+        return {"version": 1, "releases": releases}
 
     def opt_outs(self, day: int) -> Iterator[str]:
         """Yield the ids of the instances that opt out on a day and ask to be forgotten."""

@@ -16,6 +16,14 @@ ONE_PROCESS = (
 )
 SECRETS = ("REDIS_URL", "SECRET_KEY")  # error messages never quote them; a URL may hold a password
 
+# What is no longer a variable, and the key of the configuration file in its place.
+MOVED = {
+    "QUESTIONS": "[questions.NAME]",
+    "HIDE_APP": "`app` in [hide]",
+    "HIDE_IMAGE": "`image` in [hide]",
+    "HIDE_ARCH": "`arch` in [hide]",
+}
+
 
 class Environment(msgspec.Struct, frozen=True, rename="upper"):
     """The name, type, bounds, meaning and default of each environment variable."""
@@ -54,17 +62,13 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
         int, Meta(ge=0, le=90, description="Number of past days in the history. 0: no history")
     ] = 90
     min_group: Annotated[
-        int, Meta(ge=1, description="Values that fewer instances report are not listed by name")
+        int,
+        Meta(
+            ge=1,
+            description="Values that fewer instances report are not listed by name. "
+            "`min_group` in `CONFIG_FILE` takes precedence",
+        ),
     ] = 1
-    hide_app: Annotated[
-        str, Meta(description="Regular expression. Versions that match are not listed by name")
-    ] = ""
-    hide_image: Annotated[
-        str, Meta(description="Regular expression. Images that match are not listed by name")
-    ] = ""
-    hide_arch: Annotated[
-        str, Meta(description="Regular expression. Architectures that match are not listed by name")
-    ] = ""
     project_name: Annotated[
         str, Meta(min_length=1, description="Name of the software whose instances report")
     ] = "Manyfold"
@@ -104,11 +108,11 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
             "the docs quote it. Unset: the docs say that nobody is named"
         ),
     ] = ""
-    questions: Annotated[
+    config_file: Annotated[
         str,
         Meta(
-            description="TOML file with questions that a report may also answer. Unset: "
-            "no questions"
+            description="TOML file with questions, names to hide and releases, read again when it "
+            "changes. Unset: none"
         ),
     ] = ""
     static_root: Annotated[
@@ -149,6 +153,12 @@ def read(environ: Mapping[str, str]) -> Environment:
     Raises ImproperlyConfigured, which names the invalid variable and says what it may be.
     """
     present = {name: value for name, value in environ.items() if value}
+    for name, key in MOVED.items():
+        if name in present:
+            raise ImproperlyConfigured(
+                f"The environment variable {name} is not used any more. Unset it, and write {key} "
+                "into the file that CONFIG_FILE names."
+            )
     try:
         environment = msgspec.convert(present, Environment, strict=False)
     except msgspec.ValidationError as error:

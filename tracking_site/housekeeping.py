@@ -2,11 +2,15 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 
 from collector.cache import Unavailable, records
+from collector.config import source
 from collector.numbers.snapshot import current, forget_names
+from tracking_site.limits import LOOK_INTERVAL
 
-INTERVAL = 60  # seconds
+INTERVAL = LOOK_INTERVAL
+LOOKS = 3  # at the configuration file, for each time that the jobs run
 log = logging.getLogger(__name__)
 
 
@@ -19,16 +23,24 @@ def expire() -> None:
 JOBS = (expire, current, forget_names)
 
 
+def follow_file() -> None:
+    """Use a configuration file that has changed. Say once, without quoting it, if it is invalid."""
+    if problem := source.look():
+        log.warning("The last valid configuration stays in force. %s", problem)
+
+
 def run_forever() -> None:
     """Run the jobs every minute, until the process ends."""
     while True:
-        time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are answered
-        run()
+        for _ in range(LOOKS):
+            time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are answered
+            run([follow_file])
+        run(JOBS)
 
 
-def run() -> None:
+def run(jobs: Iterable[Callable[[], object]]) -> None:
     """Run each job, and log a failure. No failure may end housekeeping: memory would fill up."""
-    for job in JOBS:
+    for job in jobs:
         try:
             job()
         except Unavailable:

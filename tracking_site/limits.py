@@ -16,3 +16,6 @@ CONNECTION_BYTES = 130_000
 def memory_ceiling() -> int:
     """Return how many bytes one process may need, whatever clients send."""
     return conf.memory_ceiling + CONNECTION_BYTES * CONNECTIONS
+
+
+LOOK_INTERVAL = 20  # seconds between two looks of a process at the configuration file

@@ -49,8 +49,7 @@ HEADCOUNT_SOURCE_URL = ENV.source_url
 HEADCOUNT_CONTACT = ENV.contact
 HEADCOUNT_REVISION = ENV.revision
 HEADCOUNT_MIN_GROUP = ENV.min_group
-HEADCOUNT_QUESTIONS = ENV.questions
-HEADCOUNT_HIDE = {"app": ENV.hide_app, "image": ENV.hide_image, "arch": ENV.hide_arch}
+HEADCOUNT_CONFIG_FILE = ENV.config_file
 
 # Collected files have a hash in their names and are compressed. A clone serves the original files.
 STATIC_URL = f"{ENV.path_prefix}/static/"

@@ -1,17 +1,20 @@
 """The text of the docs pages: Markdown templates, rendered to HTML with the settings in force."""
 
 import json
-from functools import cache
+import re
+from functools import lru_cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from django.core.signals import setting_changed
-from django.template import Context, Engine
+from django.template import Context, Engine, Library
 from django.utils.text import get_text_list
 from markdown import Markdown
 
 from collector.cache import answer_unit
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, conf
+from collector.config import Config
 from collector.numbers.days import iso_date
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import example
@@ -26,24 +29,43 @@ TOC = {"permalink": "#", "permalink_title": "Link to this section", "toc_depth":
 EXAMPLE_DAY = 20_522  # days since 1970-01-01: the day on which the example of a report arrives
 
 
-@cache
+register = Library()
+
+
+@register.filter
+def text(value: object) -> str:
+    """Return a text as Markdown in which it stays this text, whatever characters it has."""
+    return re.sub(r"[\\`*_{}\[\]()!|~]", lambda match: f"&#{ord(match[0])};", escape(f"{value}"))
+
+
 def page(name: str) -> str:
     """Return the text of a docs page as HTML."""
+    return _page(name, conf.config)
+
+
+def welcome(url: str) -> str:
+    """Return the first section of the docs as HTML, with a link to the docs at `url`."""
+    return _welcome(url, conf.config)
+
+
+@lru_cache(len(TITLES))
+def _page(name: str, config: Config) -> str:
     return _html(markdown(name))
 
 
-@cache
-def welcome(url: str) -> str:
-    """Return the first section of the docs as HTML, with a link to the docs at `url`."""
+@lru_cache(1)
+def _welcome(url: str, config: Config) -> str:
     first_section = markdown("docs").split("[TOC]")[0]
     return _html(f"{first_section}\n[Read the docs]({url})\n")
 
 
 def markdown(name: str) -> str:
     """Return the Markdown of a docs page, with the settings and examples filled in."""
-    # Markdown escapes what is in code; elsewhere, the template uses force_escape.
+    # Markdown escapes what is in code; elsewhere, the template escapes: it uses `text` for
+    # what the configuration file says.
     source = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
-    return Engine(autoescape=False).from_string(source).render(Context(facts(), autoescape=False))
+    engine = Engine(autoescape=False, builtins=[__name__])
+    return engine.from_string(source).render(Context(facts(), autoescape=False))
 
 
 def facts() -> dict[str, Any]:
@@ -65,6 +87,7 @@ def facts() -> dict[str, Any]:
         "max_listed": MAX_LISTED,
         "max_summary_names": MAX_SUMMARY_NAMES,
         "questions": conf.questions,
+        "releases": conf.config.releases,
         "report": json.dumps(report),
         "report_indented": json.dumps(report, indent=2),
         "settings": conf.in_force(),
@@ -77,8 +100,8 @@ def _html(source: str) -> str:
 
 def _clear_pages(**kwargs: Any) -> None:
     """Follow `override_settings`."""
-    page.cache_clear()
-    welcome.cache_clear()
+    _page.cache_clear()
+    _welcome.cache_clear()
 
 
 setting_changed.connect(_clear_pages)

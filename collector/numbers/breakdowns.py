@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from collector.cache import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
+from collector.folding import NO_RELEASE, order, release
 from collector.numbers.dimensions import FAMILY, RAW, RELEASE, REPOSITORY, Rules, group
-from collector.numbers.folding import NO_RELEASE, order, release
 
 COUNT_BYTES = 10  # in JSON: the eight digits of the largest count, a colon and a comma
 PERCENT = 95  # of the instances on listed releases run the named release or a newer one
@@ -64,7 +64,7 @@ def count_names(tally: Tally, rules: Rules) -> dict[str, dict[str, int]]:
             name: sum(map(count, values)) if len(values) > 1 else count(values[0])
             for name, values in groups.items()
         }
-        for dimension, groups in group(tuple(tally.counts), rules.hide).items()
+        for dimension, groups in group(tuple(tally.counts), rules.config.hide).items()
     }
 
 

@@ -3,15 +3,15 @@
 Each counted field has two: its values as they were sent, and its folded values.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from collector import folding
 from collector.cache import Name, decode
 from collector.cache.tally import NULL
-from collector.numbers import folding
-from collector.questions import Table
+from collector.config import NO_CONFIG, NO_HIDE, Config, Hide
+from collector.numbers import patterns
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Version
 
@@ -52,39 +52,36 @@ def names_in(value: Name) -> Mapping[str, str]:
     return {name: dimension.name_of(version) for name, dimension in ALL.items()}
 
 
-Hide = tuple[tuple[str, str], ...]  # fields, each with a regular expression; "" hides nothing
-
-
 @dataclass(frozen=True)
 class Rules:
-    """The rules in force: the names that may be listed, and the questions.
+    """The rules in force.
 
-    No name of a group below the minimum is listed, and none that is hidden.
+    No name of a group below the minimum is listed, and none that the configuration hides.
     """
 
     min_group: int = 1
-    hide: Hide = ()
-    questions: Table = ()
+    config: Config = NO_CONFIG
 
 
-def hides(hide: Hide, dimension: Dimension, *names: str) -> bool:
-    """Return whether the pattern of the dimension's field matches one of these names."""
-    return any(
-        re.search(pattern, name)
-        for field, pattern in hide
-        if pattern and field == dimension.field
-        for name in names
-    )
+_patterns = lru_cache(len(RAW))(patterns.parse)
 
 
-def visible_names(value: Name, hide: Hide) -> dict[str, str]:
-    """Return the names of a stored version that are not hidden, as sent or folded, by dimension."""
+def hides(hide: Hide, dimension: Dimension, name: str) -> bool:
+    """Return whether a name of a dimension is hidden, as it is or as it folds."""
+    hidden: tuple[str, ...] = getattr(hide, dimension.field)
+    if not hidden:
+        return False
+    (fold,) = (folded.fold for folded in FOLDED if folded.field == dimension.field)
+    return any(map(_patterns(hidden).match, {name, fold(name) or name}))
+
+
+def visible_names(value: Name, hide: Hide) -> Mapping[str, str]:
+    """Return the names of a stored version by dimension, without those of a hidden field."""
     names = names_in(value)
-    return {
-        dimension: name
-        for dimension, name in names.items()
-        if not hides(hide, ALL[dimension], names[ALL[dimension].field], name)
-    }
+    if hide == NO_HIDE:
+        return names
+    hidden = {raw.field for raw in RAW if hides(hide, raw, names[raw.name])}
+    return {name: names[name] for name in names if ALL[name].field not in hidden}
 
 
 @lru_cache(2)  # of all versions, and of those that a filter selects

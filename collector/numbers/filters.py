@@ -2,48 +2,41 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from collector.cache import Name, Tally
 from collector.cache.tally import NULL
 from collector.conf import MAX_FILTERS
-from collector.numbers.dimensions import ALL, Dimension, Rules, visible_names
+from collector.numbers import patterns
+from collector.numbers.dimensions import ALL, RELEASE, Dimension, Rules, visible_names
+from collector.numbers.patterns import Patterns
 from collector.reports.parsing import Refusal
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Names, or beginnings of names, in one dimension."""
+    """Patterns in one dimension."""
 
     dimension: Dimension
-    names: frozenset[str]
-    prefixes: tuple[str, ...]
+    patterns: Patterns
 
     def matches(self, name: str | None) -> bool:
         """Return whether the filter selects a name; None is hidden, which no filter selects."""
-        return name is not None and (name in self.names or name.startswith(self.prefixes))
+        return name is not None and self.patterns.match(name)
 
 
 Filters = tuple[Filter, ...]
 NO_FILTERS: Filters = ()
+LATEST = "latest"  # in a filter of releases: the newest final release that is published
 
 
 def parse(query: Mapping[str, Sequence[str]]) -> Filters:
-    r"""Return the filters of a query: the values given for each dimension.
+    """Return the filters of a query: the values given for each dimension.
 
-    A final `*` makes a value a prefix, and `\*` stands for a literal `*` there. Other
-    parameters are ignored. Raise Refusal if one dimension has more than MAX_FILTERS values, or if a
-    value is too long or is not printable ASCII.
+    The values are patterns. Other parameters are ignored. Raise Refusal if one dimension has more
+    than MAX_FILTERS values, or if a value is too long or is not printable ASCII.
     """
     return tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
-
-
-def exact(name: str) -> str:
-    r"""Return the filter value that selects this name only; a final `*` becomes `\*`."""
-    if not name.endswith("*"):
-        return name
-    text, backslashes = _split(name)
-    return text + 2 * backslashes + r"\*"
 
 
 def max_length(dimension: Dimension) -> int:
@@ -62,24 +55,7 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
         raise Refusal(
             f"{dimension.name} must be printable ASCII, as all names are.", dimension.name
         )
-    names, prefixes = set(), []
-    for value in values:
-        if not value.endswith("*"):
-            names.add(value)
-            continue
-        text, backslashes = _split(value)
-        start = text + backslashes[: len(backslashes) // 2]
-        if len(backslashes) % 2:
-            names.add(f"{start}*")
-        else:
-            prefixes.append(start)
-    return Filter(dimension, frozenset(names), tuple(prefixes))
-
-
-def _split(value: str) -> tuple[str, str]:
-    """Split a value that ends in `*` into its text and the backslashes before the star."""
-    text = value[:-1].rstrip("\\")
-    return text, value[len(text) : -1]
+    return Filter(dimension, patterns.parse(values))
 
 
 def select(tally: Tally, filters: Filters, rules: Rules) -> set[Name]:
@@ -89,13 +65,22 @@ def select(tally: Tally, filters: Filters, rules: Rules) -> set[Name]:
     minimum and hidden names are left out, because a filter must not reveal a name that may not be
     listed.
     """
+    filters = tuple(_with_latest(one, rules.config.latest) for one in filters)
     matches = []
     groups: Counter[tuple[str | None, ...]] = Counter()
     for value, count in tally.counts.items():
         if value != NULL:
-            visible = visible_names(value, rules.hide)
+            visible = visible_names(value, rules.config.hide)
             group = tuple(visible.get(one.dimension.name) for one in filters)
             if all(map(Filter.matches, filters, group)):
                 matches.append((value, group))
                 groups[group] += count
     return {value for value, group in matches if groups[group] >= rules.min_group}
+
+
+def _with_latest(one: Filter, latest: str | None) -> Filter:
+    """Return a filter with the name of the latest release in place of LATEST, if there is one."""
+    names = one.patterns.names
+    if one.dimension is not RELEASE or LATEST not in names or latest is None:
+        return one
+    return replace(one, patterns=replace(one.patterns, names=names - {LATEST} | {latest}))

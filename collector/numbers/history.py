@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 class Summary(Struct, frozen=True):
-    """The counts of a day that is over. Hidden names and names beyond the limits are missing."""
+    """The counts of a day that is over. Names that may not be listed are missing."""
 
     instances: int
     established: int
@@ -107,7 +107,7 @@ class Past(Memo):
             return None, {}, {}
         day = max(self.summaries)
         counted = self.summaries[day].answers
-        return iso_date(day), *answers.of_day(counted, self.rules.questions)
+        return iso_date(day), *answers.of_day(counted, self.rules.config.questions)
 
     def _day(self, day: int) -> Day:
         summary = self.summaries[day]
@@ -117,13 +117,13 @@ class Past(Memo):
             self._list(ARCHITECTURE, summary.architectures),
         )
         totals = (summary.instances, summary.established, summary.reported)
-        questions = self.rules.questions
+        questions = self.rules.config.questions
         answered = answers.of_day(summary.answers, questions) if questions else (UNSET, UNSET)
         return Day(iso_date(day), *totals, *listed, others(summary.instances, listed), *answered)
 
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
         """Return the names of a summary that may be listed under the rules in force."""
-        hide = self.rules.hide
+        hide = self.rules.config.hide
         shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
         return list_names(shown, self.rules.min_group)
 
@@ -151,13 +151,15 @@ def _encoded_summary(tally: Tally, rules: Rules) -> bytes:
 def summarize(tally: Tally, rules: Rules) -> Summary:
     """Return the summary of a day.
 
-    Hidden names are left out, or they would take the place of names that are listed. Groups below
-    the minimum are left out only when the summary is read.
+    It has no name that the rules in force hide or do not list. When the summary is read, the rules
+    of that moment apply, too.
     """
     counts = count_names(tally, rules)
 
     def listed(dimension: Dimension) -> Counts:
-        return list_names(counts[dimension.name], 1, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES)
+        return list_names(
+            counts[dimension.name], rules.min_group, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES
+        )
 
     return Summary(
         tally.size,

@@ -82,7 +82,7 @@ def follow(latest: Snapshot | None, cache: TallyCache, rules: Rules) -> Snapshot
 
 def rules_in_force() -> Rules:
     """Return the rules that the settings make at this moment."""
-    return Rules(conf.min_group, tuple(conf.hide.items()), conf.questions)
+    return Rules(conf.min_group, conf.config)
 
 
 current = Snapshots().current
@@ -94,6 +94,6 @@ def forget_names() -> None:
     Raises Unavailable.
     """
     snapshot = current()
-    dimensions.group(tuple(snapshot.tally.counts), snapshot.rules.hide)  # has all live names cached
+    dimensions.group(tuple(snapshot.tally.counts), snapshot.rules.config.hide)  # has all live names cached
     if dimensions.names_in.cache_info().currsize > len(snapshot.tally.counts.keys() - {NULL}):
         dimensions.forget_names()

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from collector.cache import Tally
 from collector.conf import conf
+from collector.config import Config
 from collector.numbers.answers import Answers
 from collector.numbers.breakdowns import (
     Count,
@@ -22,6 +23,19 @@ from collector.numbers.days import Date, Timestamp, iso, iso_date
 from collector.numbers.dimensions import RAW
 from collector.numbers.filters import NO_FILTERS, Filters
 from collector.numbers.snapshot import Snapshot
+
+
+class Published(Struct, frozen=True):
+    """What the table of releases in the configuration file says of the instances."""
+
+    latest: Annotated[str | None, Meta(description="The newest final release of the table.")]
+    dates: Annotated[
+        dict[str, Date], Meta(description="The dates of the listed releases that the table has.")
+    ]
+    vulnerable: Annotated[
+        Counts, Meta(description="Instances by release, of those that are marked vulnerable.")
+    ]
+    on_vulnerable: Annotated[Count, Meta(description="Instances that run one of those releases.")]
 
 
 class Numbers(Struct, frozen=True):
@@ -55,6 +69,7 @@ class Numbers(Struct, frozen=True):
     answered: (
         Annotated[Counts, Meta(description="Instances that answered, by question.")] | UnsetType
     ) = UNSET
+    published: Published | UnsetType = UNSET
 
 
 def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
@@ -67,7 +82,9 @@ def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
     listed = versions, images, architectures = [
         list_names(counts[raw.name], rules.min_group) for raw in RAW
     ]
-    asked = snapshot.past.answers if rules.questions else (UNSET, UNSET, UNSET)
+    folded = fold(tally.size, counts, rules.min_group)
+    unasked = UNSET, UNSET, UNSET
+    day, answers, answered = snapshot.past.answers if rules.config.questions else unasked
     return Numbers(
         tally.size,
         versions,
@@ -75,13 +92,24 @@ def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
         architectures,
         others(tally.size, listed),
         tally.established,
-        fold(tally.size, counts, rules.min_group),
+        folded,
         iso(snapshot.state.since),
         snapshot.warming_up,
         conf.retention_days,
         last_reported(tally, conf.retention_days),
-        *asked,
+        day,
+        answers,
+        answered,
+        published(folded.releases, rules.config) if rules.config.releases else UNSET,
     )
+
+
+def published(releases: Counts, config: Config) -> Published:
+    """Return what the table of releases says of the listed ones."""
+    in_table = {name: config.published[name] for name in releases if name in config.published}
+    vulnerable = {name: releases[name] for name, each in in_table.items() if each.vulnerable}
+    dates = {name: f"{each.date}" for name, each in in_table.items()}
+    return Published(config.latest, dates, vulnerable, sum(vulnerable.values()))
 
 
 def last_reported(tally: Tally, retention_days: int) -> dict[Date, int]:

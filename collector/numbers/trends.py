@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from collector.numbers import folding
+from collector import folding
 from collector.numbers.history import Day, Past
 from collector.numbers.stats import Numbers
 

@@ -102,7 +102,7 @@ def _count_answers(snapshot: Snapshot, name: str, value: str) -> int | None:
     or value, or no such day.
     """
     day, answers, answered = snapshot.past.answers
-    known = {each.name: each.values for each in snapshot.rules.questions}
+    known = {each.name: each.values for each in snapshot.rules.config.questions}
     if day is None or value not in ("", *known.get(name, ())) or name not in known:
         return None
     return answers.get(name, {}).get(value, 0) if value else answered.get(name, 0)

@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
+from collector import folding
 from collector.cache import answer_unit
 from collector.conf import conf
-from collector.numbers import filters, folding, trends
+from collector.numbers import filters, patterns, trends
 from collector.numbers.breakdowns import Folded
 from collector.numbers.days import iso
 from collector.numbers.dimensions import (
@@ -72,6 +73,7 @@ class Share:
     chosen: bool = False
     at_least: int | None = None
     on_releases: int = 0
+    note: str = ""
 
     @property
     def grouped_count(self) -> str:
@@ -131,7 +133,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "as_of": iso(time.time()),
         "today": list(numbers.last_reported.values())[-1],
         "change": change_since_last_week(days),
-        "latest": latest_release(numbers.folded),
+        "latest": latest_release(numbers),
         "releases": share_table(RELEASE, numbers.folded, chosen, numbers),
         "not_releases": list(shares(RAW[0], numbers.folded.not_releases, chosen, numbers)),
         "repositories": share_table(REPOSITORY, numbers.folded, chosen, numbers),
@@ -139,7 +141,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "architectures": share_table(ARCHITECTURE, numbers, chosen, numbers),
         "answers_day": everything.answers_day,
         "answer_unit": answer_unit(),
-        "answers": list(answer_tables(snapshot.rules.questions, everything)),
+        "answers": list(answer_tables(snapshot.rules.config.questions, everything)),
         "conf": conf,
         **growth(snapshot, days),
         **adoption(snapshot, days, everything.folded.releases),
@@ -189,7 +191,7 @@ def shares(
     at_least = numbers.folded.at_least if dimension is RELEASE else {}
     other_filters = {key: values for key, values in chosen.items() if key != dimension.name}
     for name, count in list(names.items())[:MAX_ROWS]:
-        value = (filters.exact(name),)
+        value = (patterns.exact(name),)
         is_chosen = chosen.get(dimension.name) == value
         yield Share(
             name,
@@ -199,7 +201,16 @@ def shares(
             is_chosen,
             at_least.get(name),
             numbers.folded.on_releases,
+            note_on(name, numbers) if dimension is RELEASE else "",
         )
+
+
+def note_on(release: str, numbers: Numbers) -> str:
+    """Return the date of a release, and whether it is vulnerable, if the table has it."""
+    if not numbers.published or release not in numbers.published.dates:
+        return ""
+    vulnerable = ", vulnerable" if release in numbers.published.vulnerable else ""
+    return numbers.published.dates[release] + vulnerable
 
 
 @dataclass(frozen=True)
@@ -219,8 +230,18 @@ def answer_tables(questions: Table, numbers: Numbers) -> Iterator[AnswerTable]:
         yield AnswerTable(question, answered, [Share(*each, answered) for each in counts.items()])
 
 
-def latest_release(folded: Folded) -> Share | None:
-    """Return the newest final release, or the newest pre-release if there is no final one."""
+def latest_release(numbers: Numbers) -> Share | None:
+    """Return the latest release of the table of releases.
+
+    Without a table, return the newest final release that was reported, or else the newest
+    pre-release.
+    """
+    folded = numbers.folded
+    if numbers.published:
+        latest = numbers.published.latest
+        if latest is None:
+            return None
+        return Share(latest, folded.releases.get(latest, 0), folded.on_releases)
     names = list(folded.releases)
     final = [name for name in names if folding.is_final(name)]
     for name in (*final, *names):

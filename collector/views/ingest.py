@@ -10,6 +10,7 @@ from collector.conf import DAY, conf
 from collector.numbers import answers
 from collector.numbers.days import Timestamp, iso
 from collector.reports.parsing import Version, parse, parse_forget
+from collector.reports.published import Update, known, replaced, update_for
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, answer, read_json
 
@@ -29,6 +30,13 @@ class Receipt(Struct, frozen=True):
                 description="How each answer to a question of the table was read; null if it "
                 "cannot be used. It is the same whether or not the answer was counted."
             ),
+        ]
+        | UnsetType
+    ) = UNSET
+    update: (
+        Annotated[
+            Update | None,
+            Meta(description="Null if the version folds to no release or to none that is older."),
         ]
         | UnsetType
     ) = UNSET
@@ -52,16 +60,24 @@ class Ingest(Endpoint):
 
     def accept(self, request: HttpRequest) -> HttpResponse:
         """Store the report in a request. Raises Refusal, Failure, CacheFull and Unavailable."""
-        questions = conf.questions
-        report = parse(read_json(request), questions)
+        config = conf.config
+        report = parse(read_json(request), config.questions)
         stored: Version | None = report.version
+        if config.known_names_only:
+            stored = known(report.version, config)
+            metrics.count_replaced(replaced(stored))
         counted = list(answers.names_of(report.answers))
         try:
             gone_on = records().put(report.id, stored, counted)
         except TooManyValues:
             stored = None
             gone_on = records().put(report.id, stored, counted)
-        receipt = Receipt(stored, iso(gone_on * DAY), report.answers if questions else UNSET)
+        receipt = Receipt(
+            stored,
+            iso(gone_on * DAY),
+            report.answers if config.questions else UNSET,
+            update_for(report.version.app, config) if config.releases else UNSET,
+        )
         return answer(receipt, 201)
 
 

@@ -5,7 +5,7 @@ between processes, such an object would write to disk.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -19,9 +19,11 @@ from prometheus_client.registry import Collector
 from collector.cache import CacheFull, Unavailable
 from collector.cache.tally import NULL
 from collector.conf import DAY, conf
+from collector.config import source
 from collector.numbers.dimensions import FOLDED
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import Numbers, statistics
+from collector.reports.fields import COUNTED
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # By the status of the response, or by the exception for which a report got a 503.
@@ -36,12 +38,18 @@ OUTCOMES: dict[int | type[Exception], str] = {
     Unavailable: "refused: store away",
 }
 _reports = Counter(dict.fromkeys(OUTCOMES.values(), 0))
+_replaced = Counter(dict.fromkeys(COUNTED, 0))
 
 
 def count_report(cause: int | type[Exception]) -> None:
     """Count a report by the status of its response, or by the exception that refused it."""
     if cause in OUTCOMES:
         _reports[OUTCOMES[cause]] += 1
+
+
+def count_replaced(fields: Iterable[str]) -> None:
+    """Count, by field, a name that is stored as "other" because the configuration lacks it."""
+    _replaced.update(fields)
 
 
 def exposition(snapshot: Snapshot) -> bytes:
@@ -58,7 +66,7 @@ def _exposition(*collectors: Collector) -> bytes:
 
 
 class Reports(Collector):
-    """Collects the number of reports by outcome."""
+    """Collects what this process counts, and whether it could read its configuration."""
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
@@ -67,6 +75,21 @@ class Reports(Collector):
         for outcome, count in _reports.items():
             family.add_metric([outcome], count)
         yield family
+        if conf.known_names_only:
+            family = CounterMetricFamily(
+                "headcount_unknown_names",
+                "Names in reports to this process that the configuration file does not have.",
+                labels=["field"],
+            )
+            for field, count in _replaced.items():
+                family.add_metric([field], count)
+            yield family
+        if source.path:
+            yield _gauge(
+                "config_last_reload_successful",
+                "1 if the configuration file is in force as this process last read it.",
+                source.reloaded,
+            )
 
 
 class SnapshotMetrics(Collector):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,8 +11,10 @@ from django.urls import reverse
 
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
+from collector.config import Config
+from collector.docs import rendering
 from collector.numbers import filters
-from collector.numbers.dimensions import ALL
+from collector.numbers.dimensions import ALL, RELEASE
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
 from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, example
@@ -64,12 +66,13 @@ def _text(limit: int) -> dict[str, Any]:
 
 
 ANY_TEXT: dict[str, Any] = {"type": "string"}
+LATEST = f" `{filters.LATEST}` is the newest final release of the operator's table."
 # A query within these limits fits into the request line that the server accepts.
 FILTERS = tuple(
     _parameter(
         dimension.name,
         f"Count only instances with these {dimension.breakdown}. A final `*` matches any ending; "
-        r"`\*` is a literal `*` there.",
+        r"`\*` is a literal `*` there." + LATEST * (dimension is RELEASE),
         type="array",
         maxItems=MAX_FILTERS,
         items=_text(filters.max_length(dimension)),
@@ -191,18 +194,27 @@ TYPES = (
 )
 
 
-# What the questions in force add.
 BADGE_OPERATIONS = ("badge", "badge-svg", "badge-json")
-OPTIONAL = {
-    "Numbers": ("answers_day", "answers", "answered"),
-    "Day": ("answers", "answered"),
-    "Receipt": ("answers",),
-}
+# The members that a table of the configuration file adds: the table, the type, the member.
+OPTIONAL = (
+    ("questions", "Numbers", "answers_day"),
+    ("questions", "Numbers", "answers"),
+    ("questions", "Numbers", "answered"),
+    ("questions", "Day", "answers"),
+    ("questions", "Day", "answered"),
+    ("questions", "Receipt", "answers"),
+    ("releases", "Numbers", "published"),
+    ("releases", "Receipt", "update"),
+)
 
 
-@cache
 def text() -> bytes:
     """Return the description as JSON."""
+    return _text_of(conf.config)
+
+
+@lru_cache(1)
+def _text_of(config: Config) -> bytes:
     return msgspec.json.encode(document())
 
 
@@ -230,12 +242,14 @@ def schemas() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         TYPES, ref_template=SCHEMAS, schema_hook=lambda type_: {}
     )
-    for name, members in OPTIONAL.items():
-        for member in members:
-            if conf.questions:
-                components[name]["required"].append(member)
-            else:
-                del components[name]["properties"][member]
+    for table, name, member in OPTIONAL:
+        if getattr(conf.config, table):
+            components[name]["required"].append(member)
+        else:
+            del components[name]["properties"][member]
+    if not conf.config.releases:
+        for name in ("Published", "Update"):
+            del components[name]
     body = components["Body"]
     body["properties"].pop("answers")
     if conf.questions:
@@ -248,7 +262,8 @@ def _answers() -> dict[str, Any]:
     return {
         "description": "An object with answers to questions. An answer of another type is ignored.",
         "properties": {
-            each.name: {"description": f"{each.what}: {each.sent}."} for each in conf.questions
+            each.name: {"description": f"{rendering.text(each.what)}: {each.sent}."}
+            for each in conf.questions
         },
     }
 
@@ -287,7 +302,7 @@ def _content(content: Any) -> dict[str, Any]:
 
 def _clear_text(**kwargs: Any) -> None:
     """Follow `override_settings`."""
-    text.cache_clear()
+    _text_of.cache_clear()
 
 
 setting_changed.connect(_clear_text)

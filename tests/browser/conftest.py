@@ -11,7 +11,7 @@ from playwright.sync_api import sync_playwright
 from tests.browser.visitor import Visitor
 from tests.servers import Server, needs
 
-QUESTIONS = "docs/questions/photos.toml"
+CONFIG = "docs/examples/manyfold.toml"
 SERVERS = {
     "none": {},
     "one": {"INSTANCES": "1"},
@@ -19,7 +19,7 @@ SERVERS = {
         "INSTANCES": "300",
         "DAYS": "30",
         "GAP": "5",
-        "QUESTIONS": QUESTIONS,
+        "CONFIG_FILE": CONFIG,
     },
     "20,000": {"INSTANCES": "20000", "DAYS": "3"},
     "one version": {"INSTANCES": "300", "DAYS": "9", "RELEASES": "1"},

@@ -33,6 +33,10 @@ def test_demo_serves_a_past_with_gunicorn_and_ends_on_ctrl_c(start):
     assert numbers["instances"] >= 40
     assert numbers["warming_up"] is False
     assert len(json.loads(server.request("GET", "/stats/history").content)["days"]) == 8
+    published = numbers["published"]
+    assert published["latest"] in published["dates"]
+    assert published["on_vulnerable"] > 0
+    assert b", vulnerable</span>" in server.request("GET", "/dashboard").content
     assert b'class="layer-' in server.request("GET", "/dashboard").content
     assert server.request("GET", "/static/collector/page.css").status == 200
     os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does

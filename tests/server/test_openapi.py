@@ -18,7 +18,7 @@ OPTIONS = ("--max-examples=25", "--generation-database=none", "--no-color")
 
 @pytest.fixture(scope="module")
 def server():
-    running = Server(QUESTIONS="docs/questions/photos.toml").wait_until_ready()
+    running = Server(CONFIG_FILE="docs/examples/manyfold.toml").wait_until_ready()
     yield running
     running.stop()
 

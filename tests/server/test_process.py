@@ -77,8 +77,12 @@ def test_an_option_that_breaks_a_promise_aborts_startup_and_leaves_no_file(
         ({"GUNICORN_CMD_ARGS": "--workers=3"}, ONE_WORKER),
         ({"STATIC_ROOT": "/nonexistent"}, "Run `manage.py collectstatic`"),
         ({"RETENTION_DAYS": "soon"}, "RETENTION_DAYS is 'soon'"),
-        ({"HIDE_APP": "("}, "HEADCOUNT_HIDE has an invalid regular expression for app"),
-        ({"QUESTIONS": "nowhere.toml"}, "nowhere.toml cannot be read: No such file or directory"),
+        ({"HIDE_APP": "rude"}, "Unset it, and write `app` in [hide] into the file"),
+        (
+            {"CONFIG_FILE": "nowhere.toml"},
+            "CONFIG_FILE is 'nowhere.toml'. The configuration file cannot be read: No such file",
+        ),
+        ({"CONFIG_FILE": "pyproject.toml"}, "The configuration has the key 'build-system'"),
         ({"DOCS_URL": "example.org"}, "HEADCOUNT_DOCS_URL is 'example.org'"),
     ],
 )

@@ -21,8 +21,8 @@ import pytest
 
 from clients import reporter as r
 from clients.reporter import DAY, Reporter, StateFile
+from collector import folding
 from collector.docs import rendering
-from collector.numbers import folding
 from collector.reports.fields import FIELDS
 from tests.server.misbehaving import REDIRECT, SWITCHED_OFF, answer, trickle
 from tests.servers import ROOT, free_port, needs
@@ -306,6 +306,47 @@ def test_the_state_keeps_the_last_report_and_its_outcome(due, misbehaving):
     instance.command("send", "--now")
     outcome = "not accepted: ConnectionRefusedError"
     assert instance.status()["last_report"]["outcome"] == outcome
+
+
+@pytest.mark.parametrize(
+    ("update", "read"),
+    [
+        ({"release": "0.91.2", "security": True}, {"release": "0.91.2", "security": True}),
+        ({"release": "2026", "security": "yes"}, {"release": "2026", "security": False}),
+        ({"release": "1." * 15 + "10", "security": False}, ...),
+        ({"release": "1." * 16 + "1", "security": False}, None),
+        *(
+            ({"release": release, "security": True}, None)
+            for release in ("", "1.", "v1.0", "1.0\n", "1..0", "٣", "https://x.example", 7, ["1"])
+        ),
+        ({"release": "1.0"}, None),
+        ({"security": True}, None),
+        ("1.0", None),
+        (None, None),
+    ],
+)
+def test_a_newer_release_that_the_receipt_names_is_shown(due, misbehaving, update, read):
+    server = misbehaving(answer(201, json.dumps({"update": update}).encode()))
+    instance = due(server)
+    assert instance.command("send", "--version", "0.90.0") == (0, r.SENT)
+    read = update if read is ... else read
+    assert instance.reporter().update == instance.status()["update"] == read
+    assert instance.reporter(version="0.90.0").update == read
+    assert instance.reporter(version="0.91.2").update is None  # it was upgraded since
+    server.respond = answer(201, b"{}")  # the server has no table of releases any more
+    assert instance.command("send", "--now") == (0, r.SENT)
+    assert instance.status()["update"] is None
+
+
+def test_a_real_server_names_a_newer_release(due, start):
+    server = start(CONFIG_FILE=str(ROOT / "docs" / "examples" / "manyfold.toml"))
+    instance = due(server.wait_until_ready())
+    for version, update in (
+        ("0.91.0", {"release": "0.91.2", "security": True}),
+        ("0.91.2", None),
+    ):
+        assert instance.command("send", "--now", "--version", version) == (0, r.SENT)
+        assert instance.status()["update"] == update
 
 
 def test_reports_are_sent_once_a_day_and_spread_over_it(instance, misbehaving):

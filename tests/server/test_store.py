@@ -1,5 +1,6 @@
 """Servers that share a store, and every way in which a store can be away or unsuitable."""
 
+import itertools
 import json
 import os
 import random
@@ -23,6 +24,7 @@ from tests.servers import ROOT, free_port, needs
 from tests.store.redis_server import RedisServer
 
 SECRET = secrets.token_urlsafe(40)
+SURFACES = ("/stats?release=latest", "/stats/history", "/dashboard", "/badge.svg", "/metrics")
 LATEST = 2.5  # seconds in which a call of a store that is away is refused
 
 
@@ -97,11 +99,14 @@ def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     assert begin().wait_until_ready().stats()["instances"] == 1
 
 
-def test_servers_with_different_tables_of_questions_share_a_store(begin, tmp_path):
-    table = tmp_path / "questions.toml"
-    table.write_text('[database]\nwhat="it"\nwhy="so"\nkind="choice"\noptions=["x"]\n')
-    old = begin(QUESTIONS="docs/questions/photos.toml").wait_until_ready()
-    new = begin(QUESTIONS=str(table)).wait_until_ready()
+def test_servers_with_different_configurations_share_a_store(begin, tmp_path):
+    file = tmp_path / "headcount.toml"
+    file.write_text(
+        "version = 1\nknown_names_only = true\nmin_group = 2\n"
+        '[questions.database]\nwhat="it"\nwhy="so"\nkind="choice"\noptions=["x"]\n'
+    )
+    old = begin(CONFIG_FILE="docs/examples/manyfold.toml").wait_until_ready()
+    new = begin(CONFIG_FILE=str(file)).wait_until_ready()
     answers = {"database": "mysql", "users": 3, "sso": True}
     for server, read in (
         (old, {"database": "mysql", "users": "2-5", "sso": "true"}),
@@ -109,6 +114,8 @@ def test_servers_with_different_tables_of_questions_share_a_store(begin, tmp_pat
     ):
         response = server.post(report(1) | {"answers": answers})
         assert json.loads(response.content)["answers"] == read
+        for each, path in itertools.product((old, new), SURFACES):
+            assert each.request("GET", path).status == 200
         assert server.stats()["instances"] == 1
     assert new.post({"id": report(1)["id"]}, "/forget").status == 204
     assert old.stats()["instances"] == 0

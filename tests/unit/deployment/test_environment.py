@@ -11,9 +11,9 @@ README = Path(__file__).parents[3] / "README.md"
 
 
 def test_read_converts_variables_and_ignores_unknown_ones():
-    environment = read({"RETENTION_DAYS": "30", "HIDE_IMAGE": "casino", "PATH": "/bin"})
+    environment = read({"RETENTION_DAYS": "30", "CONFIG_FILE": "a.toml", "PATH": "/bin"})
     assert environment.retention_days == 30
-    assert environment.hide_image == "casino"
+    assert environment.config_file == "a.toml"
 
 
 def test_unset_and_empty_variables_have_the_default():
@@ -32,6 +32,19 @@ def test_an_invalid_value_is_quoted_with_its_variable(variable):
     name, value = variable.split("=")
     with pytest.raises(ImproperlyConfigured, match=f"{name} is {value!r}"):
         read({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("QUESTIONS", "[questions.NAME]"),
+        *((f"HIDE_{field.upper()}", f"`{field}` in [hide]") for field in ("app", "image", "arch")),
+    ],
+)
+def test_a_variable_that_moved_into_the_file_aborts_and_names_the_key(name, key):
+    with pytest.raises(ImproperlyConfigured, match=re.escape(f"write {key} into the file")):
+        read({name: "x"})
+    assert read({name: ""}) == Environment()
 
 
 def test_a_store_requires_a_secret_key():

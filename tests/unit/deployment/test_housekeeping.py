@@ -13,7 +13,8 @@ class Stop(BaseException):
 def test_housekeeping_continues_after_any_exception(monkeypatch, caplog):
     failing, job = Mock(side_effect=ValueError), Mock()
     monkeypatch.setattr(housekeeping, "JOBS", (failing, job))
-    monkeypatch.setattr(housekeeping.time, "sleep", Mock(side_effect=[None, None, Stop]))
+    sleeps = [None] * 2 * housekeeping.LOOKS
+    monkeypatch.setattr(housekeeping.time, "sleep", Mock(side_effect=[*sleeps, Stop]))
     with pytest.raises(Stop):
         housekeeping.run_forever()
     assert failing.call_count == job.call_count == 2
@@ -22,13 +23,13 @@ def test_housekeeping_continues_after_any_exception(monkeypatch, caplog):
 
 def test_housekeeping_survives_a_failure_to_find_what_there_is_to_do(monkeypatch, caplog):
     monkeypatch.setattr(housekeeping, "records", Mock(side_effect=ValueError))
-    housekeeping.run()
+    housekeeping.run(housekeeping.JOBS)
     assert {record.name for record in caplog.records} == {"tracking_site.housekeeping"}
 
 
 def test_housekeeping_logs_nothing_while_the_store_is_unavailable(monkeypatch, caplog):
     job = Mock()
     monkeypatch.setattr(housekeeping, "JOBS", (Mock(side_effect=Unavailable), job))
-    housekeeping.run()
+    housekeeping.run(housekeeping.JOBS)
     job.assert_called_once()
     assert caplog.records == []

@@ -65,7 +65,7 @@ def test_a_field_has_a_row_and_a_paragraph_in_the_docs(page, field):
 )
 def test_a_setting_has_a_row_in_the_docs(page, name):
     rows = re.findall(rf"<td><code>{name}</code></td>\s<td>(.+?)</td>\s<td>(.+?)</td>", page)
-    assert len(rows) == (name not in ("cache", "questions"))  # there are no questions
+    assert len(rows) == (name not in ("cache", "config", "questions"))  # there are no questions
 
 
 def test_each_key_of_the_statistics_is_explained_in_the_docs(page, stats):
@@ -117,7 +117,7 @@ def test_the_docs_follow_the_settings(settings, client):
     settings.HEADCOUNT_PROJECT_NAME = "Some <thing>"
     settings.HEADCOUNT_PUBLIC_URL = "https://count.example/"
     settings.HEADCOUNT_MIN_GROUP = 3
-    settings.HEADCOUNT_HIDE = {"image": "secret-name"}
+    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "hide": {"image": ["secret-name"]}}
     options = {"MAX_ENTRIES": 4321, "MAX_VALUES": 1234}
     records = settings.CACHES["records"] | {"TIMEOUT": 30 * 86400, "OPTIONS": options}
     settings.CACHES = {"records": records}
@@ -183,9 +183,8 @@ def test_the_consent_names_every_field_the_retention_and_the_way_out(consent):
 
 
 def test_the_consent_says_what_happens_to_the_answer_to_each_question(settings):
-    settings.HEADCOUNT_QUESTIONS = {
-        "mail": {"what": "whether it sends <mail>", "why": "to know", "kind": "flag"}
-    }
+    mail = {"what": "whether it sends <mail>", "why": "to know", "kind": "flag"}
+    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "questions": {"mail": mail}}
     settings.HEADCOUNT_MIN_GROUP = 7
     consent = text(rendering.page("clients").split("blockquote>")[1])
     assert (

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collector.cache import Cohort, State, Tally, encode
+from collector.config import Config, Hide
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import parse
 from collector.numbers.history import Past
@@ -14,6 +15,11 @@ from collector.numbers.stats import statistics
 from collector.reports.parsing import Version
 
 NO_RULES = Rules()
+
+
+def hiding(field, *names):
+    """Return rules that hide names of a field."""
+    return Rules(config=Config(1, hide=Hide(**{field: names})))
 
 
 class Row(NamedTuple):

@@ -2,9 +2,12 @@ import json
 
 import pytest
 
+from collector.config import Config, Hide
 from collector.numbers.breakdowns import list_names
 from collector.numbers.dimensions import Rules
-from tests.unit.numbers.builders import NO_RULES, folded, row, statistics_of, without_detail
+from tests.unit.numbers.builders import NO_RULES, folded, hiding, row, statistics_of, without_detail
+
+HIDE = Hide(app=("v*",), image=("a*",))
 
 
 def test_statistics_count_each_field_and_who_is_established():
@@ -58,7 +61,7 @@ def test_a_group_below_the_minimum_is_not_listed():
 
 
 def test_a_hidden_name_is_not_listed_and_its_instances_count():
-    rules = Rules(hide=(("image", "casino"),))
+    rules = hiding("image", "casino/*")
     numbers = statistics_of(row(image="ghcr.io/casino/x"), row(image="b"), rules=rules)
     assert numbers["images"] == {"b": 1}
     assert numbers["others"]["images"] == 1
@@ -111,12 +114,12 @@ def test_groups_below_the_minimum_are_listed_folded_if_they_reach_it_together():
 
 def test_a_hidden_image_is_hidden_in_its_repository_too():
     rows = [row(image="secret.example/a/b", count=9), row(image="other.example/secret/b"), row()]
-    numbers = folded(*rows, rules=Rules(hide=(("image", "secret"),)))
+    numbers = folded(*rows, rules=hiding("image", "secret*"))
     assert numbers["repositories"] == {"": 1}
     assert numbers["others"]["repositories"] == 10
 
 
-@pytest.mark.parametrize("rules", [NO_RULES, Rules(3), Rules(2, (("app", "^v"), ("image", "a")))])
+@pytest.mark.parametrize("rules", [NO_RULES, Rules(3), Rules(2, Config(1, hide=HIDE))])
 def test_each_breakdown_and_its_others_add_up_to_all_instances(rules):
     rows = [
         row(app, image, arch, count=count)

@@ -133,7 +133,7 @@ def test_past_days_are_listed_by_the_rules_in_force(clock, settings, report, pas
     report(app="usual")
     clock.shift(DAY)
     settings.HEADCOUNT_MIN_GROUP = 2
-    settings.HEADCOUNT_HIDE = {"image": "secret"}
+    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "hide": {"image": ["secret/*"]}}
     (day,) = past()
     assert day["versions"] == {"usual": 2}
     assert day["images"] == {"ghcr.io/x/y": 2}
@@ -230,7 +230,7 @@ def test_a_summary_that_somebody_else_wrote_makes_503(clock, client, report):
 
 
 def test_the_history_is_never_larger_than_a_megabyte(clock, client, report, settings):
-    settings.HEADCOUNT_QUESTIONS = {
+    questions = {
         f"{number:x<24}".replace("0", "o"): {
             "what": "it",
             "why": "so",
@@ -239,10 +239,11 @@ def test_the_history_is_never_larger_than_a_megabyte(clock, client, report, sett
         }
         for number in map("abcdefghijklmnop".__getitem__, range(16))
     }
+    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "questions": questions}
     names = [
         f"{question}={option}"
-        for question in settings.HEADCOUNT_QUESTIONS
-        for option in ["", *settings.HEADCOUNT_QUESTIONS[question]["options"]]
+        for question in questions
+        for option in ["", *questions[question]["options"]]
     ]
     for _ in range(91):
         rows = [

@@ -5,8 +5,9 @@ from unittest.mock import patch
 
 import pytest
 
+from collector import folding
 from collector.cache import encode, records
-from collector.numbers import dimensions, folding, history, memo, snapshot
+from collector.numbers import dimensions, history, memo, snapshot
 from collector.numbers.filters import parse
 from collector.numbers.history import Summary
 from collector.numbers.stats import statistics
@@ -118,7 +119,7 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
     known = report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
     post({"id": known}, "/forget")
-    housekeeping.run()
+    housekeeping.run(housekeeping.JOBS)
     assert snapshot.current().results == {}
     assert dimensions.names_in.cache_info().currsize == 0
     assert folding.release.cache_info().currsize == 0
@@ -128,7 +129,7 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
 def test_names_that_are_still_reported_stay_known(client, report):
     report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
-    housekeeping.run()
+    housekeeping.run(housekeeping.JOBS)
     assert dimensions.names_in.cache_info().currsize == 1
 
 

@@ -26,6 +26,7 @@ QUESTIONS = {
     "users": {"what": "the thing", "why": "to know", "kind": "number", "bounds": [2, 6]},
     "sso": {"what": "the thing", "why": "to know", "kind": "flag"},
 }
+CONFIG = {"version": 1, "questions": QUESTIONS}
 # What is sent, and as which value it is read.
 ANSWERS = {
     "database": {"sqlite": "sqlite", "oracle": "other", 1: None},
@@ -57,7 +58,7 @@ class Window(RuleBasedStateMachine):
         super().__init__()
         self.travel = time_machine.travel(datetime(2040, 2, 25, 22, tzinfo=UTC), tick=False)
         self.clock = self.travel.start()
-        self.questions = override_settings(HEADCOUNT_QUESTIONS=QUESTIONS)
+        self.questions = override_settings(HEADCOUNT_CONFIG_FILE=CONFIG)
         self.questions.enable()
         self.client = Client()
         records().clear()

@@ -1,21 +1,21 @@
 from collector.cache import records
+from collector.config import read
 from collector.numbers.snapshot import current
 from collector.numbers.stats import statistics
-from collector.questions import table
 from simulation.answers import counted, made_up
 from simulation.fleet import Fleet
 from simulation.playback import play
-from tests.unit.numbers.window import QUESTIONS
+from tests.unit.numbers.window import CONFIG, QUESTIONS
 
 
 def test_the_answers_of_an_instance_are_always_the_same():
-    questions = table(QUESTIONS)
+    questions = read(CONFIG).questions
     assert made_up(questions, "a") == made_up(questions, "a")
     assert len({repr(made_up(questions, str(n))) for n in range(50)}) > 10
 
 
 def test_made_up_answers_have_all_values_and_some_are_missing():
-    questions = table(QUESTIONS)
+    questions = read(CONFIG).questions
     fleet = [counted(questions, str(n)) for n in range(300)]
     for question in questions:
         answered = sum(f"{question.name}=" in each for each in fleet)
@@ -25,7 +25,7 @@ def test_made_up_answers_have_all_values_and_some_are_missing():
 
 
 def test_a_made_up_past_has_answers(settings):
-    settings.HEADCOUNT_QUESTIONS = QUESTIONS
+    settings.HEADCOUNT_CONFIG_FILE = CONFIG
     records().clear()
     play(Fleet(100, 3))
     numbers = statistics(current())

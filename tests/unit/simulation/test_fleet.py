@@ -1,8 +1,10 @@
 import math
 from collections import Counter
+from datetime import date
 
 import pytest
 
+from collector.config import read
 from simulation.fleet import Fleet
 
 
@@ -66,6 +68,16 @@ def test_an_instance_never_returns_to_an_older_release():
 
 def test_a_fleet_has_as_many_releases_as_asked_for():
     assert len({name for _, name in Fleet(1, releases=400).published}) == 400
+
+
+def test_a_fleet_has_a_table_of_its_releases_of_which_one_is_vulnerable():
+    fleet, today = Fleet(1), date(2026, 3, 10)
+    config = read(fleet.table(today))
+    assert [each.name for each in config.releases] == [name for _, name in fleet.published]
+    assert config.latest == fleet.published[-1][1]
+    assert [each.name for each in config.releases if each.vulnerable] == [fleet.published[-3][1]]
+    assert all(each.date <= today for each in config.releases)
+    assert read(Fleet(1, releases=1).table(today)).latest
 
 
 def test_an_instance_that_opts_out_reports_no_more():

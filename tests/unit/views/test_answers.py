@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from collector.views import openapi
-from tests.unit.numbers.window import QUESTIONS
+from tests.unit.numbers.window import CONFIG, QUESTIONS
 
 DAY = timedelta(days=1)
 DATE = "2026-03-11"
@@ -16,7 +16,7 @@ DATE = "2026-03-11"
 
 @pytest.fixture(autouse=True)
 def _questions(settings):
-    settings.HEADCOUNT_QUESTIONS = QUESTIONS
+    settings.HEADCOUNT_CONFIG_FILE = CONFIG
 
 
 @pytest.fixture
@@ -144,7 +144,8 @@ def test_the_history_has_the_answers_of_each_day(client):
 
 @pytest.mark.usefixtures("_fleet")
 def test_a_question_that_was_not_asked_on_a_day_is_missing(settings, client):
-    settings.HEADCOUNT_QUESTIONS = {"new": QUESTIONS["sso"], "sso": QUESTIONS["sso"]}
+    questions = {"new": QUESTIONS["sso"], "sso": QUESTIONS["sso"]}
+    settings.HEADCOUNT_CONFIG_FILE = CONFIG | {"questions": questions}
     assert [*client.get("/stats").json()["answered"]] == ["sso"]
     assert client.get("/badge.json?question=new").json()["message"] == "0"
 
@@ -176,7 +177,7 @@ def test_a_badge_counts_an_answer(client, query, label, message):
 
 
 def test_a_badge_is_unknown_before_there_are_answers_and_without_questions(client, settings):
-    for settings.HEADCOUNT_QUESTIONS in (QUESTIONS, ""):
+    for settings.HEADCOUNT_CONFIG_FILE in (CONFIG, ""):
         badge = client.get("/badge.json?question=sso&is=true&label=SSO").json()
         assert (badge["label"], badge["message"]) == ("SSO", "unknown")
 
@@ -235,7 +236,7 @@ def test_the_description_of_the_api_is_built_from_the_table():
 
 
 def test_without_a_table_nothing_mentions_answers(client, settings, report, clock):
-    settings.HEADCOUNT_QUESTIONS = ""
+    settings.HEADCOUNT_CONFIG_FILE = ""
     report(answers={"sso": True})
     clock.shift(DAY)
     for path in ("stats", "stats/history", "stats/history.csv", "metrics", "healthz"):

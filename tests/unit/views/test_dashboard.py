@@ -39,7 +39,7 @@ def test_the_dashboard_shows_the_statistics_of_now(clock, report, page):
     assert "As of 2026-03-12 12:00 UTC , counting since 2026-03-10 12:00 UTC" in text
     assert "since last week &ndash;" in text
     assert "reported today 1 of 4, so far" in text
-    assert "on the latest release 25% 0.93.0: 1 of 4" in text
+    assert "on the newest reported release 25% 0.93.0: 1 of 4" in text
     assert "32-bit ARM" in text
     assert "Warming up" not in text
 

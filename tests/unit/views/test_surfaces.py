@@ -18,6 +18,7 @@ from collector.views.dashboard import page_context
 
 SURFACES = [pattern.name.removeprefix("collector-") for pattern in urlpatterns if pattern.name]
 HIDDEN = {"app": "7.7.7-undisclosed", "image": "ghcr.io/undisclosed/x", "arch": "arm-undisclosed"}
+HIDE = {"app": ["7.7.7-*"], "image": ["ghcr.io/undisclosed/*"], "arch": ["arm-undisclosed"]}
 RARE = {"app": "8.8.8", "image": "ghcr.io/seldom/x", "arch": "aarch64-seldom"}
 USUAL = {"app": "1.0.0", "image": "ghcr.io/usual/usual", "arch": "x86_64-usual"}
 SECRETS = ("undisclosed", "seldom", "7.7.7", "8.8.8", "32-bit ARM", "64-bit ARM")
@@ -26,7 +27,7 @@ SECRETS = ("undisclosed", "seldom", "7.7.7", "8.8.8", "32-bit ARM", "64-bit ARM"
 @pytest.fixture
 def _a_fleet_with_secrets(clock, settings, report):
     settings.HEADCOUNT_MIN_GROUP = 3
-    settings.HEADCOUNT_HIDE = dict.fromkeys(ALL, "undisclosed")
+    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "hide": HIDE}
     for version, size in ((HIDDEN, 5), (RARE, 2), (USUAL, 5)):
         for _ in range(size):
             report(**version)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.numbers.folding import FAMILIES, OTHER, family, order, release, repository
+from collector.folding import FAMILIES, OTHER, family, order, release, repository
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=128)
 

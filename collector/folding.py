@@ -80,7 +80,9 @@ def repository(image: str) -> str:
 
 @lru_cache(CACHED)
 def family(arch: str) -> str:
-    """Return the family of an architecture."""
+    """Return the family of an architecture. A family is its own."""
+    if arch in FAMILIES:
+        return arch
     return next((name for name, pattern in FAMILIES.items() if pattern.match(arch)), OTHER)
 
 

@@ -1,0 +1,49 @@
+"""What a report is worth beside the names that the configuration file has."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from collector import folding
+from collector.config import Config
+from collector.reports.parsing import Version
+
+OTHER = "other"  # what is stored in place of a name that the file does not have
+
+
+class Update(Struct, frozen=True):
+    """A newer release than the one that was reported."""
+
+    release: Annotated[str, Meta(description="The newest final release.")]
+    security: Annotated[
+        bool, Meta(description="Whether the release that was reported is marked vulnerable.")
+    ]
+
+
+def update_for(app: str, config: Config) -> Update | None:
+    """Return the newest final release if the one that a version folds to is older."""
+    name, latest = folding.release(app), config.latest
+    if name == folding.NO_RELEASE or latest is None or folding.order(name) >= folding.order(latest):
+        return None
+    published = config.published.get(name)
+    return Update(latest, published is not None and published.vulnerable)
+
+
+def known(version: Version, config: Config) -> Version:
+    """Return a version with the spelling of the configuration file, and OTHER for unknown names."""
+    published = config.published.get(folding.release(version.app))
+    image, arch = version.image, version.arch
+    if image is not None:
+        images = config.known_images
+        image = images.get(image) or images.get(folding.repository(image), OTHER)
+    return Version(
+        published.name if published else OTHER,
+        image,
+        arch if arch is None else folding.family(arch),
+    )
+
+
+def replaced(version: Version) -> Iterator[str]:
+    """Yield the fields of a version from `known` whose names the file does not have."""
+    return (field for field in version.__struct_fields__ if getattr(version, field) == OTHER)
