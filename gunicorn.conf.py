@@ -124,16 +124,20 @@ def post_worker_init(worker):
     from django.urls import get_resolver
 
     from collector.cache import records
-    from collector.checks import check_store
+    from collector.checks import START_TAG, check_store
+    from collector.numbers import archive
     from tracking_site import housekeeping
     from tracking_site.logs import log_failure
 
-    messages = [*checks.run_checks(tags=["collector"]), *check_store()]
+    is_first = worker.age <= worker.cfg.workers  # and does not replace another worker
+    tags = ["collector", *([START_TAG] if is_first else [])]
+    messages = [*checks.run_checks(tags=tags), *check_store()]
     if any(message.is_serious() for message in messages):
         raise AppImportError("\n".join(map(str, messages)))
     for message in messages:
         logging.getLogger("collector").warning("%s", message)
     records()  # a cache in memory counts from now on, not from the first request
+    archive.current()
     get_resolver().url_patterns  # noqa: B018  loads the views now, not at the first request
     # The objects that exist now stay forever. Without freezing, Python's garbage collector visits
     # all of them again and again, at a cost of 15 to 30 us per report.

@@ -19,8 +19,10 @@ from django.utils.module_loading import import_string
 from collector.cache import InvalidURL, TallyCache, Unavailable
 from collector.conf import DAY, conf
 from collector.config import InvalidConfig
+from collector.numbers import archive
 
 TAG = "collector"
+START_TAG = "collector_start"  # of what aborts only the start, and not a worker that follows
 REDIS_CACHE = "collector.cache.redis.RedisCache"
 
 
@@ -39,6 +41,21 @@ def check_deployment(
 ) -> list[CheckMessage]:
     """Return every problem with a server to which the public reports; for `check --deploy`."""
     return [*_public_url(), *check_store()]
+
+
+@register(START_TAG)
+def check_history_folder(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Return every file in HISTORY_FOLDER that cannot be used. Later, such a file is left out."""
+    return [
+        Error(
+            f"HEADCOUNT_HISTORY_FOLDER is {conf.history_folder!r}. {problem}",
+            hint="Remove the file, or replace it by a copy of /stats/archive.csv.",
+            id="collector.E023",
+        )
+        for problem in archive.current().problems
+    ]
 
 
 def _cache() -> Iterator[CheckMessage]:

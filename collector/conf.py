@@ -32,6 +32,7 @@ MAX_FILTERS = 3
 BASE_BYTES = 128 * 2**20
 INSTANCE_BYTES = 150
 VALUE_BYTES = 6 * 2**10
+ARCHIVE_BYTES = 30 * 2**20  # ten years of saved days, and of what is drawn from them
 
 
 class Conf:
@@ -76,12 +77,19 @@ class Conf:
     def memory_ceiling(self) -> int:
         """How many bytes of memory one process may need, besides its open connections."""
         instances = 0 if self.shared else self.max_instances
-        return BASE_BYTES + INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
+        archive = ARCHIVE_BYTES if self.history_folder else 0
+        reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
+        return BASE_BYTES + archive + reports
 
     @property
     def history_days(self) -> int:
         """For how many past days the history has counts. 0: there is no history."""
         return int(self.cache["OPTIONS"].get("HISTORY", 0))
+
+    @property
+    def history_folder(self) -> str:
+        """The folder of saved days that the server reads and never writes. Not set: none."""
+        return getattr(settings, "HEADCOUNT_HISTORY_FOLDER", "")
 
     @property
     def stand_alone(self) -> bool:
@@ -137,7 +145,7 @@ class Conf:
 
     @property
     def hide(self) -> Hide:
-        """The fields some of whose values are hidden. They are not listed by name."""
+        """The fields that have hidden names, which are not listed."""
         return self.config.hide
 
     @property

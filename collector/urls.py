@@ -9,9 +9,10 @@ from django.urls import path, re_path
 from collector.views.badges import BadgeJson, BadgeRedirect, BadgeSvg
 from collector.views.dashboard import Dashboard
 from collector.views.documents import Docs, OpenApi, Root
-from collector.views.exports import History, HistoryCsv, Metrics, Stats
+from collector.views.exports import ArchiveCsv, History, HistoryCsv, Metrics, Stats
 from collector.views.health import Healthz, Ready
 from collector.views.ingest import Forget
+from collector.views.pictures import AdoptionSvg, GrowthSvg
 
 urlpatterns = [
     path("", Root.as_view(), name="collector-root"),
@@ -22,6 +23,9 @@ urlpatterns = [
     path("stats/history", History.as_view(), name="collector-history"),
     re_path(r"^stats/history(?:/|\.json)$", History.as_view()),
     path("stats/history.csv", HistoryCsv.as_view(), name="collector-history-csv"),
+    path("stats/archive.csv", ArchiveCsv.as_view(), name="collector-archive"),
+    path("charts/growth.svg", GrowthSvg.as_view(), name="collector-growth"),
+    path("charts/adoption.svg", AdoptionSvg.as_view(), name="collector-adoption"),
     path("badge", BadgeRedirect.as_view(), name="collector-badge"),
     path("badge/", BadgeRedirect.as_view()),
     path("badge.svg", BadgeSvg.as_view(), name="collector-badge-svg"),

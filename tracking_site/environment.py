@@ -61,6 +61,13 @@ class Environment(msgspec.Struct, frozen=True, rename="upper"):
     history_days: Annotated[
         int, Meta(ge=0, le=90, description="Number of past days in the history. 0: no history")
     ] = 90
+    history_folder: Annotated[
+        str,
+        Meta(
+            description="Folder of saved copies of `/stats/archive.csv`, which the server reads "
+            "and never writes. Unset: no history before the start"
+        ),
+    ] = ""
     min_group: Annotated[
         int,
         Meta(

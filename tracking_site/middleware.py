@@ -21,7 +21,8 @@ View = Callable[[HttpRequest], HttpResponseBase]
 def protect_pages(get_response: View) -> View:
     """Return a middleware that adds PAGE_HEADERS to pages, and `nosniff` to every response.
 
-    A browser then does not guess that a response without a policy, such as JSON, is a page.
+    A browser then does not guess that a response without a policy, such as JSON, is a page. A
+    policy that a view has set stays.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
@@ -29,7 +30,7 @@ def protect_pages(get_response: View) -> View:
         response.headers["X-Content-Type-Options"] = "nosniff"
         if response.headers.get("Content-Type", "").startswith(PAGES):
             for name, value in PAGE_HEADERS.items():
-                response.headers[name] = value
+                response.headers.setdefault(name, value)
         return response
 
     return middleware

@@ -1,5 +1,6 @@
 """The state of a cache: how many live keys have which value, and the days that are over."""
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from typing import NamedTuple, TypeVar
 
@@ -49,6 +50,14 @@ class Tally(NamedTuple):
     def established(self) -> int:
         """The number of established keys."""
         return sum(cohort.size for cohort in self.cohorts if cohort.established)
+
+    def only_established(self) -> "Tally":
+        """Return the tally of the established keys."""
+        cohorts = tuple(cohort for cohort in self.cohorts if cohort.established)
+        counts: Counter[Name] = Counter()
+        for cohort in cohorts:
+            counts.update(cohort.counts)
+        return self._replace(counts=counts, cohorts=cohorts)
 
     def only(self, names: Container[Name]) -> "Tally":
         """Return the tally of the keys that have these values."""

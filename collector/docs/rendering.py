@@ -16,6 +16,7 @@ from collector.cache import answer_unit
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, conf
 from collector.config import Config
 from collector.numbers.days import iso_date
+from collector.numbers.trends import ENOUGH
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import example
 
@@ -78,6 +79,7 @@ def facts() -> dict[str, Any]:
         "conf": conf,
         "counted_labels": get_text_list(counted, "and"),
         "day": iso_date(EXAMPLE_DAY),
+        "enough": ENOUGH,
         "fields": FIELDS,
         "forgotten_day": iso_date(EXAMPLE_DAY + conf.retention_days + 1),
         "id": report["id"],

@@ -12,6 +12,8 @@ from collector.numbers.dimensions import ALL, RELEASE, Dimension, Rules, visible
 from collector.numbers.patterns import Patterns
 from collector.reports.parsing import Refusal
 
+ESTABLISHED, TRUE = "established", "true"  # the parameter that selects established instances
+
 
 @dataclass(frozen=True)
 class Filter:
@@ -25,18 +27,30 @@ class Filter:
         return name is not None and self.patterns.match(name)
 
 
-Filters = tuple[Filter, ...]
-NO_FILTERS: Filters = ()
+@dataclass(frozen=True)
+class Filters:
+    """Which instances to count: those that match all names, and perhaps only established ones."""
+
+    names: tuple[Filter, ...] = ()
+    established: bool = False
+
+
+NO_FILTERS = Filters()
 LATEST = "latest"  # in a filter of releases: the newest final release that is published
 
 
 def parse(query: Mapping[str, Sequence[str]]) -> Filters:
     """Return the filters of a query: the values given for each dimension.
 
-    The values are patterns. Other parameters are ignored. Raise Refusal if one dimension has more
-    than MAX_FILTERS values, or if a value is too long or is not printable ASCII.
+    The values are patterns. `established=true` selects the established instances. Other parameters
+    are ignored. Raise Refusal if one dimension has more than MAX_FILTERS values, or if a value is
+    too long or is not printable ASCII.
     """
-    return tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
+    names = tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
+    established = query.get(ESTABLISHED, ())
+    if any(value != TRUE for value in established):
+        raise Refusal(f"{ESTABLISHED} must be {TRUE}, or left out.", ESTABLISHED)
+    return Filters(names, bool(established))
 
 
 def max_length(dimension: Dimension) -> int:
@@ -58,7 +72,7 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
     return Filter(dimension, patterns.parse(values))
 
 
-def select(tally: Tally, filters: Filters, rules: Rules) -> set[Name]:
+def select(tally: Tally, filters: Sequence[Filter], rules: Rules) -> set[Name]:
     """Return the values in a tally that match all filters.
 
     Instances that have the same names in the filtered dimensions form a group. Groups below the

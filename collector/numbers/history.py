@@ -4,8 +4,9 @@ A summary contains only counts, and the cache keeps it where it keeps the report
 """
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,8 +14,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from collector.cache import State, Tally, TallyCache, decode, encode
 from collector.cache.tally import NULL
 from collector.conf import MAX_ANSWER_BYTES, MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
+from collector.folding import release
 from collector.numbers import answers
 from collector.numbers.answers import Answers
+from collector.numbers.archive import ArchivedDay, Totals
 from collector.numbers.breakdowns import Count, Counts, Others, count_names, list_names, others
 from collector.numbers.days import Date, Timestamp, iso, iso_date
 from collector.numbers.dimensions import (
@@ -28,7 +31,6 @@ from collector.numbers.dimensions import (
 )
 from collector.numbers.memo import Memo
 
-TOTALS = ("instances", "established", "reported")
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,7 @@ class Day(Struct, frozen=True):
     versions: Annotated[Counts, Meta(description="Instances by version.")]
     images: Annotated[Counts, Meta(description="Instances by image.")]
     architectures: Annotated[Counts, Meta(description="Instances by architecture.")]
+    releases: Annotated[Counts, Meta(description="Instances by release.")]
     others: Others
     answers: (
         Annotated[Answers, Meta(description="Answers of this day, by question.")] | UnsetType
@@ -65,7 +68,10 @@ class Day(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """The past days, oldest first; a day on which nobody used the server is missing."""
+    """The past days, oldest first; a day on which nobody used the server is missing.
+
+    Days from HISTORY_FOLDER have only totals and releases; `others` then counts all instances.
+    """
 
     since: Timestamp
     history_days: Annotated[Count, Meta(description="The number of days that are kept.")]
@@ -74,10 +80,11 @@ class History(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Past(Memo):
-    """The summaries of the days that are over, the oldest first, and the rules in force."""
+    """The days that are over, in memory and in the archive, and the rules in force."""
 
     closed: Mapping[int, Tally | bytes]
     rules: Rules
+    archived: Mapping[int, bytes] = field(default_factory=dict)
 
     @property
     def summaries(self) -> Mapping[int, Summary]:
@@ -93,12 +100,16 @@ class Past(Memo):
         )
 
     @property
-    def releases(self) -> list[Counts]:
-        """The number of instances by release at the end of each of these days."""
-        return self.once(
-            "releases",
-            lambda: [self._list(RELEASE, each.releases) for each in self.summaries.values()],
-        )
+    def totals(self) -> Mapping[int, Totals]:
+        """The totals by day, oldest first. Days in memory win over those in the archive."""
+        return self.once("totals", self._totals)
+
+    def between(self, first: int, last: int) -> list[Day]:
+        """Return the days from the first to the last, oldest first; those in memory win."""
+        kept = {day: None for day in self.summaries if conf.history_days}
+        days = sorted(day for day in {*kept, *self.archived} if first <= day <= last)
+        in_memory = dict(zip(kept, self.days, strict=True))
+        return [in_memory.get(day) or self._archived_day(day) for day in days]
 
     @property
     def answers(self) -> tuple[Date | None, Answers, Counts]:
@@ -117,9 +128,27 @@ class Past(Memo):
             self._list(ARCHITECTURE, summary.architectures),
         )
         totals = (summary.instances, summary.established, summary.reported)
+        releases = self._list(RELEASE, summary.releases)
+        left = others(summary.instances, listed)
         questions = self.rules.config.questions
         answered = answers.of_day(summary.answers, questions) if questions else (UNSET, UNSET)
-        return Day(iso_date(day), *totals, *listed, others(summary.instances, listed), *answered)
+        return Day(iso_date(day), *totals, *listed, releases, left, *answered)
+
+    def _archived_day(self, day: int) -> Day:
+        time.sleep(0)  # let other requests take their turn: a year of these days takes 50 ms
+        archived = decode(self.archived[day], ArchivedDay)
+        n = archived.instances
+        totals = (n, archived.established, archived.reported)
+        # Files may have any name, and what a release is may have changed since.
+        names = {name: n for name, n in archived.releases.items() if release(name) == name}
+        releases = self._list(RELEASE, names)
+        return Day(iso_date(day), *totals, {}, {}, {}, releases, Others(n, n, n))
+
+    def _totals(self) -> dict[int, Totals]:
+        kept = self.summaries if conf.history_days else {}
+        found = {day: decode(content, Totals) for day, content in self.archived.items()}
+        found |= {day: Totals(s.instances, s.established, s.reported) for day, s in kept.items()}
+        return {day: found[day] for day in sorted(found)}
 
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
         """Return the names of a summary that may be listed under the rules in force."""
@@ -173,9 +202,9 @@ def summarize(tally: Tally, rules: Rules) -> Summary:
     )
 
 
-def history(past: Past, since: float) -> History:
-    """Return the past days, and the time at which counting began, in POSIX seconds."""
-    return History(iso(since), conf.history_days, past.days)
+def history(days: list[Day], since: float) -> History:
+    """Return past days, and the time at which counting began, which is in POSIX seconds."""
+    return History(iso(since), conf.history_days, days)
 
 
 def _summaries(closed: Mapping[int, Tally | bytes]) -> Iterator[tuple[int, Summary]]:

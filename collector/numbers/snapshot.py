@@ -1,12 +1,14 @@
 """Snapshots: the state of the cache and the rules at one moment, from which all numbers come."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
 from collector.cache import EMPTY, State, Tally, TallyCache, records
 from collector.cache.tally import NULL
-from collector.conf import conf
-from collector.numbers import dimensions
+from collector.conf import DAY, conf
+from collector.numbers import archive, dimensions
+from collector.numbers.archive import Totals
 from collector.numbers.days import whole_day_since
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
@@ -36,17 +38,40 @@ class Snapshot(Memo):
         """Whether counting began less than a whole UTC day ago, so that the counts are too low."""
         return not whole_day_since(self.state.since, self.tally.day)
 
+    @property
+    def last_complete_day(self) -> tuple[int, Totals] | None:
+        """While warming up, the last day in the archive that was over when counting began."""
+        archived = self.past.archived if self.warming_up else ()
+        day = max((day for day in archived if day < self.state.since // DAY), default=None)
+        return None if day is None else (day, self.past.totals[day])
+
+    def count_before(self, filters: Filters) -> tuple[int, int] | None:
+        """Return the last complete day and what the filters matched then, if both are known."""
+        if filters.names or not self.last_complete_day:
+            return None
+        day, totals = self.last_complete_day
+        return day, totals.established if filters.established else totals.instances
+
     def select(self, filters: Filters) -> Tally:
         """Return the tally of the instances that the filters match."""
-        if not filters:
-            return self.tally
-        return self.tally.only(select(self.tally, filters, self.rules))
+        tally = self._base(filters)
+        return tally.only(select(tally, filters.names, self.rules)) if filters.names else tally
 
     def count(self, filters: Filters) -> int:
         """Return how many instances the filters match."""
-        if not filters:
-            return self.tally.size
-        return sum(self.tally.counts[value] for value in select(self.tally, filters, self.rules))
+        tally = self._base(filters)
+        if not filters.names:
+            return tally.size
+        return sum(tally.counts[value] for value in select(tally, filters.names, self.rules))
+
+    def _base(self, filters: Filters) -> Tally:
+        """Return the tally in which the filters look for names.
+
+        A group of established instances below the minimum is then left out like any other.
+        """
+        if not filters.established:
+            return self.tally
+        return self.once("established", self.tally.only_established)
 
 
 class Snapshots:
@@ -57,13 +82,19 @@ class Snapshots:
         self._latest: Snapshot | None = None
 
     def current(self) -> Snapshot:
-        """Return the latest snapshot, or a new one if the cache or the rules have changed."""
+        """Return the latest snapshot, or a new one if something has changed."""
+        archived = archive.current().days
         with self._lock:
-            self._latest = follow(self._latest, records(), rules_in_force())
+            self._latest = follow(self._latest, records(), rules_in_force(), archived)
             return self._latest
 
 
-def follow(latest: Snapshot | None, cache: TallyCache, rules: Rules) -> Snapshot:
+def follow(
+    latest: Snapshot | None,
+    cache: TallyCache,
+    rules: Rules,
+    archived: Mapping[int, bytes] = archive.EMPTY.days,
+) -> Snapshot:
     """Return the snapshot that follows the latest one, or the latest one if nothing changed.
 
     Summarize the days that are over first. Raises Unavailable.
@@ -72,11 +103,11 @@ def follow(latest: Snapshot | None, cache: TallyCache, rules: Rules) -> Snapshot
     state = cache.read(known) or known
     if summarize_closed_days(cache, state, rules):
         state = cache.read(state) or state
-    if latest and latest.state is state and latest.rules == rules:
-        return latest
-    past = Past(state.closed, rules)
+    past = Past(state.closed, rules, archived)
     if latest and latest.past == past:
         past = latest.past  # with all results that were computed from it
+        if latest.state is state:
+            return latest
     return Snapshot(state, past)
 
 
@@ -94,6 +125,8 @@ def forget_names() -> None:
     Raises Unavailable.
     """
     snapshot = current()
-    dimensions.group(tuple(snapshot.tally.counts), snapshot.rules.config.hide)  # has all live names cached
+    dimensions.group(
+        tuple(snapshot.tally.counts), snapshot.rules.config.hide
+    )  # has all live names cached
     if dimensions.names_in.cache_info().currsize > len(snapshot.tally.counts.keys() - {NULL}):
         dimensions.forget_names()

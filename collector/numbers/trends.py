@@ -1,17 +1,27 @@
 """Series of days: how the number of instances grew, and how releases spread.
 
-A day is a `Day` of the history; the last one is today so far.
+A day is a `Day` of the history; the last one may be today so far.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 from collector import folding
+from collector.conf import conf
+from collector.numbers.breakdowns import count_names
+from collector.numbers.days import EPOCH, to_day
+from collector.numbers.dimensions import RELEASE
+from collector.numbers.filters import Filters
 from collector.numbers.history import Day, Past
-from collector.numbers.stats import Numbers
+from collector.numbers.snapshot import Snapshot
+from collector.numbers.stats import Numbers, statistics
 
 LARGEST = 6  # releases that an Adoption shows separately
+ENOUGH = 10  # established instances of a release that a picture for other sites names
+ESTABLISHED_ONLY = Filters(established=True)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -33,52 +43,95 @@ def today_so_far(numbers: Numbers) -> Day:
         numbers.versions,
         numbers.images,
         numbers.architectures,
+        numbers.folded.releases,
         numbers.others,
     )
 
 
-def calendar(days: Sequence[Day]) -> list[tuple[date, Day | None]]:
-    """Return each date from the first day to the last with its day, or None if there is none."""
-    by_date = {date.fromisoformat(day.date): day for day in days}
-    first, last = min(by_date), max(by_date)
-    dates = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return [(each, by_date.get(each)) for each in dates]
+def calendar(days: Mapping[int, T]) -> tuple[list[date], list[T | None]]:
+    """Return each date from the first day to the last, and what it has, or None for a gap."""
+    numbers = range(min(days), max(days) + 1)
+    return [EPOCH + timedelta(days=number) for number in numbers], [*map(days.get, numbers)]
 
 
-def adoption(past: Past, days: Sequence[Day], today: Mapping[str, int]) -> Adoption:
-    """Return the adoption of releases over the days; `today` has the releases of the last one."""
-    by_day = [*past.releases, today]
-    names = _largest(past, days, by_day)
-    return Adoption(
-        tuple(names),
-        [_parts(names, counts, day) for counts, day in zip(by_day, days, strict=True)],
-    )
+def recent(snapshot: Snapshot, count: int) -> list[Day]:
+    """Return so many past days at most, and today so far unless its counts are known to be low."""
+    today, past = snapshot.tally.day, snapshot.past
+    days = past.once(("recent", today, count), lambda: past.between(today - count, today - 1))
+    if days and snapshot.last_complete_day:
+        return days
+    return [*days, today_so_far(statistics(snapshot))]
 
 
-def _largest(past: Past, days: Sequence[Day], by_day: Sequence[Mapping[str, int]]) -> list[str]:
+def totals(snapshot: Snapshot, first: int) -> dict[int, int]:
+    """Return the number of instances by day, from the first day on, for the days of `recent`."""
+    today = snapshot.tally.day
+    past = snapshot.past.totals
+    found = {day: each.instances for day, each in past.items() if first <= day < today}
+    if found and snapshot.last_complete_day:
+        return found
+    return found | {today: snapshot.tally.size}
+
+
+def known_releases(snapshot: Snapshot, days: Iterable[Day]) -> set[str]:
+    """Return the releases that a picture for other sites may name: a flood of one day adds none.
+
+    Those are the releases that the operator published, if the configuration has them. Otherwise,
+    ENOUGH established instances run each of them now, or ENOUGH instances ran it on two of the days
+    between which all reports were renewed.
+    """
+    if published := snapshot.rules.config.published:
+        return set(published)
+    established = count_names(snapshot.select(ESTABLISHED_ONLY), snapshot.rules)
+    known = {name for name, count in established[RELEASE.name].items() if count >= ENOUGH}
+    first: dict[str, int] = {}
+    retention = conf.retention_days
+    for day in days:
+        number = to_day(day.date)
+        for name, count in day.releases.items():
+            if count >= ENOUGH and number - first.setdefault(name, number) > retention:
+                known.add(name)
+    return known
+
+
+def adoption(past: Past, days: Sequence[Day], named: Container[str] | None = None) -> Adoption:
+    """Return the adoption of releases over the days, the last of which is today.
+
+    Count releases that are not in `named` as others, unless it is None.
+    """
+    names = _largest(past, days, named)
+    return Adoption(tuple(names), [_parts(names, day) for day in days])
+
+
+def _largest(past: Past, days: Sequence[Day], named: Container[str] | None) -> list[str]:
     """Return at most LARGEST releases, in order of release.
 
     The first half are those with the largest share today. The rest are those with the largest share
     on any one day.
     """
-    (*before_today, today) = zip(days, by_day, strict=True)
+    (*before_today, today) = days
     now = _largest_shares([today])
-    before = past.once("largest shares", lambda: _largest_shares(before_today))
-    best = {name: max(before.get(name, 0), now.get(name, 0)) for name in before | now}
-    first = sorted(now, key=lambda name: (-now[name], name))[: LARGEST // 2]
+    key = "largest shares", days[0].date
+    before = past.once(key, lambda: _largest_shares(before_today))
+    best = {
+        name: max(before.get(name, 0), now.get(name, 0))
+        for name in before | now
+        if named is None or name in named
+    }
+    first = sorted(best.keys() & now, key=lambda name: (-now[name], name))[: LARGEST // 2]
     names = dict.fromkeys([*first, *sorted(best, key=lambda name: (-best[name], name))])
     return sorted([*names][:LARGEST], key=folding.order)
 
 
-def _largest_shares(days: Iterable[tuple[Day, Mapping[str, int]]]) -> dict[str, float]:
+def _largest_shares(days: Iterable[Day]) -> dict[str, float]:
     """Return, for each release, its largest share of the instances on any one day."""
     best: dict[str, float] = {}
-    for day, counts in days:
-        for name, count in counts.items():
+    for day in days:
+        for name, count in day.releases.items():
             best[name] = max(best.get(name, 0), count / (day.instances or 1))
     return best
 
 
-def _parts(names: Iterable[str], counts: Mapping[str, int], day: Day) -> tuple[int, ...]:
-    parts = [counts.get(name, 0) for name in names]
+def _parts(names: Iterable[str], day: Day) -> tuple[int, ...]:
+    parts = [day.releases.get(name, 0) for name in names]
     return (*parts, day.instances - sum(parts))

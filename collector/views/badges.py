@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from collector.cache import Unavailable
 from collector.numbers import filters
+from collector.numbers.days import iso_date
 from collector.numbers.snapshot import Snapshot, current
 from collector.reports.parsing import Refusal
 from collector.views.endpoint import Endpoint, conditional, etag_of
@@ -48,10 +49,14 @@ class Badge:
     message: str
     color: str
     warming_up: bool = False
+    before: tuple[int, int] | None = None  # the last complete day and its count, if to be shown
 
     @property
     def full_message(self) -> str:
         """The message, with a note if the count is still too low."""
+        if self.before:
+            day, count = self.before
+            return f"{count} on {iso_date(day)}"
         return f"{self.message}, {WARMING_UP}" if self.warming_up else self.message
 
 
@@ -78,11 +83,12 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
     try:
         snapshot = current()
         instances = _count(snapshot, query, question)
+        before = None if question is not None else snapshot.count_before(filters.parse(query))
     except (Unavailable, Refusal):
         instances = None
     if instances is None:
         return Badge(label, UNKNOWN, color)
-    return Badge(label, str(instances), color, snapshot.warming_up)
+    return Badge(label, str(instances), color, snapshot.warming_up, before)
 
 
 def _count(

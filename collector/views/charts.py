@@ -1,24 +1,81 @@
-"""Charts of days as SVG to inline in a page. The stylesheet has all colors and strokes.
+"""Charts of days as SVG to inline in a page or a picture. The stylesheet has all colors.
 
 A date without a number is None, and a gap in the chart.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from django.utils.safestring import SafeString
 
+from collector.numbers import trends
+from collector.numbers.days import to_day
+from collector.numbers.history import Day
+from collector.numbers.snapshot import Snapshot
+from collector.numbers.trends import Adoption
+from collector.reports.parsing import Refusal
 from collector.views.layout import render
 
 WIDTH, HEIGHT = 684, 240  # of the area in which a chart draws; the template adds the margins
 TICKS = 5  # at most this many lines above zero
+YEAR = 365  # past days; below a longer chart are months
 DATES = 6  # at most this many dates below the chart
 LETTERS = "ABCDEFGH"  # of the layers of a stack, the lowest first
 THIN = 8  # percent; a layer that is thinner has no room for its letter
+# The periods that a chart of growth can show: what they are called, and their past days.
+PERIOD, PERIOD_DEFAULT = "period", "90-days"
+PERIODS = {
+    PERIOD_DEFAULT: ("90 days", 90),
+    "year": ("a year", YEAR),
+    "all": ("everything", 100_000),
+}
 
 Values = Sequence[float | None]
 Points = list[tuple[float, float]]
+
+
+def period_of(query: Mapping[str, Sequence[str]]) -> str:
+    """Return the period that a query names, or the shortest one. Raises Refusal."""
+    (*_, name) = (PERIOD_DEFAULT, *query.get(PERIOD, ()))
+    if name not in PERIODS:
+        raise Refusal(f"{PERIOD} must be one of {', '.join(PERIODS)}.", PERIOD)
+    return name
+
+
+def first_day(snapshot: Snapshot, query: Mapping[str, Sequence[str]]) -> int:
+    """Return the first day of the period that a query names. Raises Refusal."""
+    _, days = PERIODS[period_of(query)]
+    return snapshot.tally.day - days
+
+
+def growth(instances: Mapping[int, int]) -> SafeString:
+    """Return the chart of the number of instances by day."""
+    return line("Instances by day", *trends.calendar(instances))
+
+
+def reports(reported: Mapping[int, int]) -> SafeString:
+    """Return the chart of the number of instances that reported by day."""
+    return columns("Instances that reported, by day", *trends.calendar(reported))
+
+
+def adoption(adopted: Adoption, days: Sequence[Day]) -> SafeString:
+    """Return the chart of the share of each release by day."""
+    shares = {
+        to_day(day.date): [100 * part / (day.instances or 1) for part in parts]
+        for day, parts in zip(days, adopted.parts, strict=True)
+    }
+    dates, by_date = trends.calendar(shares)
+    layers = [
+        [each[number] if each else None for each in by_date]
+        for number in range(len(adopted.releases) + 1)
+    ]
+    return stack("Share of each release by day", dates, layers)
+
+
+def legend(adopted: Adoption) -> list[tuple[str, str]]:
+    """Return the letter and the name of each layer of the chart of adoption, the lowest first."""
+    return list(zip(LETTERS, [*adopted.releases, "all others"], strict=False))
 
 
 def line(title: str, dates: Sequence[date], values: Values) -> SafeString:
@@ -93,12 +150,13 @@ def _x(dates: Sequence[date], number: int) -> float:
 
 
 def _path(points: Points) -> str:
-    return "M" + "L".join(f"{_short(x)},{_short(y)}" for x, y in points)
+    return "M" + "L".join([f"{x:.1f},{y:.1f}" for x, y in points])
 
 
 def _chart(title: str, dates: Sequence[date], top: float, **shapes: object) -> SafeString:
     step = _step(top)
     every = -(-len(dates) // DATES)
+    form = "{0:%b %Y}" if len(dates) > YEAR + 1 else "{0.day} {0:%b}"
     context = {
         "title": title,
         "width": WIDTH,
@@ -108,7 +166,7 @@ def _chart(title: str, dates: Sequence[date], top: float, **shapes: object) -> S
             for number in range(int(top / step) + 1)
         ],
         "dates": [
-            {"x": _short(_x(dates, number)), "label": f"{dates[number].day} {dates[number]:%b}"}
+            {"x": _short(_x(dates, number)), "label": form.format(dates[number])}
             for number in range(0, len(dates), every)
         ],
         **shapes,

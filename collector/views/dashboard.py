@@ -16,7 +16,7 @@ from collector.cache import answer_unit
 from collector.conf import conf
 from collector.numbers import filters, patterns, trends
 from collector.numbers.breakdowns import Folded
-from collector.numbers.days import iso
+from collector.numbers.days import iso, iso_date, to_day
 from collector.numbers.dimensions import (
     ALL,
     ARCHITECTURE,
@@ -31,12 +31,14 @@ from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import Numbers, statistics
 from collector.questions import Question, Table
 from collector.views import charts
+from collector.views.charts import PERIOD, PERIODS, YEAR, first_day, period_of
 from collector.views.exports import SnapshotView
 from collector.views.layout import render, render_page
 
 MAX_ROWS = 60  # names in a table of the page; /stats has more
 VISIBLE_ROWS = 12  # of them are visible without opening the rest
 WEEK = timedelta(days=7)
+ROWS = 90  # past days in a table
 Query = Mapping[str, Sequence[str]]
 
 
@@ -117,22 +119,28 @@ class FilterInForce:
 
 def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     """Return what the template needs, for the filters of a query. Raises Refusal."""
-    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    chosen = kept(query)
+    selected = filters.parse(chosen)
+    filtered = selected != filters.NO_FILTERS
     everything = statistics(snapshot)
-    numbers = statistics(snapshot, filters.parse(chosen)) if chosen else everything
-    days = [*snapshot.past.days, trends.today_so_far(everything)]
+    numbers = statistics(snapshot, selected) if filtered else everything
+    days, year = trends.recent(snapshot, ROWS), trends.recent(snapshot, YEAR)
+    last = snapshot.last_complete_day
     return {
         "numbers": numbers,
         "everything": everything,
         "established": percent(numbers.established, numbers.instances),
-        "filtered": bool(chosen),
+        "filtered": filtered,
+        "only_established": selected.established,
+        "last": last and {"date": iso_date(last[0]), "totals": last[1]},
+        "before": snapshot.count_before(selected),
         "filters": list(filters_in_force(chosen)),
         "choices": [(raw.name, raw.label) for raw in RAW],
-        "query": urlencode(chosen, doseq=True),
+        "query": urlencode({name: chosen[name] for name in chosen if name != PERIOD}, doseq=True),
         "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
         "as_of": iso(time.time()),
         "today": list(numbers.last_reported.values())[-1],
-        "change": change_since_last_week(days),
+        "change": None if last else change_since_last_week(days),
         "latest": latest_release(numbers),
         "releases": share_table(RELEASE, numbers.folded, chosen, numbers),
         "not_releases": list(shares(RAW[0], numbers.folded.not_releases, chosen, numbers)),
@@ -143,9 +151,19 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "answer_unit": answer_unit(),
         "answers": list(answer_tables(snapshot.rules.config.questions, everything)),
         "conf": conf,
-        **growth(snapshot, days),
-        **adoption(snapshot, days, everything.folded.releases),
+        "periods": [
+            (label, name == period_of(chosen), link_to({**chosen, PERIOD: (name,)}))
+            for name, (label, _) in PERIODS.items()
+        ],
+        **growth(snapshot, days, first_day(snapshot, chosen)),
+        **adoption(snapshot, year),
     }
+
+
+def kept(query: Query) -> dict[str, tuple[str, ...]]:
+    """Return the parameters that the links of the page keep: the filters and the period."""
+    names = {*ALL, filters.ESTABLISHED, PERIOD}
+    return {name: tuple(values) for name, values in query.items() if name in names}
 
 
 def query_of_form(query: Query) -> str | None:
@@ -153,7 +171,7 @@ def query_of_form(query: Query) -> str | None:
     by, value = ((query.get(name) or [""])[-1] for name in ("by", "is"))
     if by not in ALL:
         return None
-    chosen = {name: tuple(values) for name, values in query.items() if name in ALL}
+    chosen = kept(query)
     value = value[: filters.max_length(ALL[by])]
     return urlencode({**chosen, by: (*chosen.get(by, ()), value)}, doseq=True)
 
@@ -161,9 +179,10 @@ def query_of_form(query: Query) -> str | None:
 def filters_in_force(chosen: Query) -> Iterator[FilterInForce]:
     """Return the filters of the page."""
     for name, values in chosen.items():
-        for value in values:
+        for value in values if name != PERIOD else ():
             rest = {**chosen, name: [other for other in values if other != value]}
-            yield FilterInForce(ALL[name].label, value, link_to(rest))
+            label = ALL[name].label if name in ALL else name
+            yield FilterInForce(label, value, link_to(rest))
 
 
 def link_to(chosen: Query) -> str:
@@ -273,46 +292,33 @@ def _change(since: str, before: int, now: int) -> dict[str, str]:
     }
 
 
-def growth(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
-    """Return the charts and tables of instances and reports by day."""
-    if len(days) < 2:
-        return {}
-    calendar = trends.calendar(days)
-    dates = [each for each, _ in calendar]
-    instances = [day.instances if day else None for _, day in calendar]
-    reported = [day.reported if day else None for _, day in calendar]
+def growth(snapshot: Snapshot, days: Sequence[Day], first: int) -> dict[str, Any]:
+    """Return the charts of instances, from the first day on, and of reports, and their tables."""
+    by_day = trends.totals(snapshot, first)
+    reported = {to_day(day.date): day.reported for day in days}
     return {
-        "growth_chart": charts.line("Instances by day", dates, instances),
+        **({"growth_chart": charts.growth(by_day)} if len(by_day) > 1 else {}),
+        **({"reports_chart": charts.reports(reported)} if len(reported) > 1 else {}),
         "growth_rows": rows(snapshot, "growth", days, lambda day: (day.instances, day.established)),
-        "reports_chart": charts.columns("Instances that reported, by day", dates, reported),
         "reports_rows": rows(snapshot, "reports", days, lambda day: (day.reported,)),
     }
 
 
-def adoption(snapshot: Snapshot, days: Sequence[Day], today: Mapping[str, int]) -> dict[str, Any]:
-    """Return the chart and the table of the share of each release by day."""
-    adopted = trends.adoption(snapshot.past, days, today)
+def adoption(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
+    """Return the chart of the share of each release by day, and the table of its latest days."""
+    adopted = trends.adoption(snapshot.past, days)
     if len(days) < 2 or not adopted.releases:
         return {}
     parts = {day.date: part for day, part in zip(days, adopted.parts, strict=True)}
-    calendar = trends.calendar(days)
-    layers = [
-        [
-            100 * parts[day.date][number] / (day.instances or 1) if day else None
-            for _, day in calendar
-        ]
-        for number in range(len(adopted.releases) + 1)
-    ]
 
     def cells(day: Day) -> list[int | str]:
         return [*(percent(part, day.instances) for part in parts[day.date]), day.instances]
 
-    dates = [each for each, _ in calendar]
-    names = [*adopted.releases, "all others"]
+    latest = days[-ROWS - 1 :]
     return {
-        "adoption_chart": charts.stack("Share of each release by day", dates, layers),
-        "adoption_rows": rows(snapshot, f"adoption {adopted.releases}", days, cells),
-        "layers": list(zip(charts.LETTERS, names, strict=False)),
+        "adoption_chart": charts.adoption(adopted, days),
+        "adoption_rows": rows(snapshot, f"adoption {adopted.releases}", latest, cells),
+        "layers": charts.legend(adopted),
     }
 
 
@@ -325,8 +331,10 @@ def rows(
         table = [(day.date, map(grouped, cells(day))) for day in reversed(some)]
         return render("day_rows.html", {"rows": table})
 
-    (*past, today) = days
-    return render_rows([today]) + snapshot.past.once(("rows", name), lambda: render_rows(past))
+    today = iso_date(snapshot.tally.day)
+    past = [day for day in days if day.date != today]
+    key = "rows", name, today
+    return render_rows(days[len(past) :]) + snapshot.past.once(key, lambda: render_rows(past))
 
 
 def grouped(number: int | str) -> str:

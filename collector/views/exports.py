@@ -2,19 +2,22 @@
 
 import csv
 import io
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from msgspec import Struct
 
-from collector.numbers import filters, history, stats
+from collector.numbers import archive, filters, history, stats
+from collector.numbers.days import to_day
 from collector.numbers.dimensions import RAW
 from collector.numbers.snapshot import Snapshot, current
+from collector.reports.parsing import Refusal
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, conditional, etag_of
 
 MAX_QUERY = 256  # characters of a query whose answer is remembered
+MAX_PERIOD = 366  # days of the history in one answer, the latest of those that were asked for
 
 
 class SnapshotView(Endpoint):
@@ -60,14 +63,24 @@ class Stats(SnapshotView):
 
 
 class History(SnapshotView):
-    """The past days, which change neither with a report nor with the query."""
+    """The past days in memory, or those of a period; a report does not change them."""
 
     def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
+        if {"from", "to"} & self.request.GET.keys():
+            return self.compute(snapshot)  # remembering all periods would take too much memory
         key = type(self), snapshot.state.since
         return snapshot.past.once(key, lambda: self.compute(snapshot))
 
     def content(self, snapshot: Snapshot) -> history.History:
-        return history.history(snapshot.past, snapshot.state.since)
+        return history.history(self.days(snapshot), snapshot.state.since)
+
+    def days(self, snapshot: Snapshot) -> list[history.Day]:
+        """Return the days to answer. Raises Refusal."""
+        query = self.request.GET
+        if not {"from", "to"} & query.keys():
+            return snapshot.past.days
+        last = min(_day(query, "to", snapshot.tally.day), snapshot.tally.day - 1)
+        return snapshot.past.between(max(_day(query, "from", 0), last - MAX_PERIOD + 1), last)
 
 
 class HistoryCsv(History):
@@ -76,7 +89,21 @@ class HistoryCsv(History):
     content_type = "text/csv"
 
     def body(self, snapshot: Snapshot) -> bytes:
-        return to_csv(self.content(snapshot)).encode()
+        return to_csv(row for day in self.days(snapshot) for row in rows(day)).encode()
+
+
+class ArchiveCsv(SnapshotView):
+    """The past days in memory as a file for HISTORY_FOLDER."""
+
+    content_type = "text/csv"
+
+    @property
+    def key(self) -> Hashable:
+        return type(self).__name__
+
+    def body(self, snapshot: Snapshot) -> bytes:
+        days = snapshot.past.days
+        return to_csv(row for day in days for row in archive_rows(day)).encode()
 
 
 class Metrics(Endpoint):
@@ -86,30 +113,38 @@ class Metrics(Endpoint):
         return HttpResponse(metrics.exposition(current()), metrics.CONTENT_TYPE)
 
 
-def to_csv(answer: history.History) -> str:
-    """Return a history as CSV, with a line for each number: date, what, name, installations."""
+def to_csv(rows: Iterable[archive.Row]) -> str:
+    """Return rows as CSV, with a header."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(("date", "what", "name", "installations"))
-    for day in answer.days:
-        lines.writerows(_lines(day))
+    lines.writerow(archive.COLUMNS)
+    lines.writerows(rows)
     return text.getvalue()
 
 
-def _lines(day: history.Day) -> Iterator[tuple[str, str, str, int]]:
-    for total in history.TOTALS:
-        yield day.date, total, "", getattr(day, total)
+def archive_rows(day: history.Day) -> Iterator[archive.Row]:
+    """Yield the rows of a day that the archive has."""
+    totals = (day.instances, day.established, day.reported)
+    return archive.rows(day.date, totals, day.releases)
+
+
+def rows(day: history.Day) -> Iterator[archive.Row]:
+    """Yield a row for each number of a day."""
+    yield from archive_rows(day)
     for breakdown in (raw.breakdown for raw in RAW):
-        for name, count in getattr(day, breakdown).items():
-            yield day.date, breakdown, _escape(name), count
+        yield from archive.named_rows(day.date, breakdown, getattr(day, breakdown))
         yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
     for question, values in (day.answers or {}).items():
-        for value, count in values.items():
-            yield day.date, f"answers {question}", _escape(value), count
+        yield from archive.named_rows(day.date, f"answers {question}", values)
     for question, count in (day.answered or {}).items():
         yield day.date, f"answered {question}", "", count
 
 
-def _escape(name: str) -> str:
-    """Return a name that no spreadsheet takes for a formula; different names stay different."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "'")) else name
+def _day(query: QueryDict, name: str, default: int) -> int:
+    """Return the day of a date in a query. Raises Refusal."""
+    if name not in query:
+        return default
+    try:
+        return to_day(f"{query[name]}")
+    except ValueError:
+        raise Refusal(f"{name} must be a date such as 2026-12-31.", name) from None

@@ -20,6 +20,7 @@ from collector.cache import CacheFull, Unavailable
 from collector.cache.tally import NULL
 from collector.conf import DAY, conf
 from collector.config import source
+from collector.numbers import archive
 from collector.numbers.dimensions import FOLDED
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import Numbers, statistics
@@ -55,7 +56,7 @@ def count_replaced(fields: Iterable[str]) -> None:
 def exposition(snapshot: Snapshot) -> bytes:
     """Return all metrics: those of a snapshot, computed once for it, and those of the process."""
     of_snapshot = snapshot.once("metrics", lambda: _exposition(SnapshotMetrics(snapshot)))
-    return of_snapshot + _exposition(Reports(), ProcessCollector(registry=None))
+    return of_snapshot + _exposition(Reports(), HistoryFolder(), ProcessCollector(registry=None))
 
 
 def _exposition(*collectors: Collector) -> bytes:
@@ -90,6 +91,17 @@ class Reports(Collector):
                 "1 if the configuration file is in force as this process last read it.",
                 source.reloaded,
             )
+
+
+class HistoryFolder(Collector):
+    """Collects the number of files in HISTORY_FOLDER that cannot be used."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge(
+            "history_folder_invalid_files",
+            "Files in HISTORY_FOLDER that are left out, because they cannot be used.",
+            len(archive.current().problems),
+        )
 
 
 class SnapshotMetrics(Collector):

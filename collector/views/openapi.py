@@ -18,9 +18,10 @@ from collector.numbers.dimensions import ALL, RELEASE
 from collector.numbers.history import History
 from collector.numbers.stats import Numbers
 from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, example
-from collector.views import badges
+from collector.views import badges, charts
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import Problem
+from collector.views.exports import MAX_PERIOD
 from collector.views.health import Health, Status
 from collector.views.ingest import Receipt
 
@@ -67,6 +68,12 @@ def _text(limit: int) -> dict[str, Any]:
 
 ANY_TEXT: dict[str, Any] = {"type": "string"}
 LATEST = f" `{filters.LATEST}` is the newest final release of the operator's table."
+ESTABLISHED = _parameter(
+    filters.ESTABLISHED,
+    "Count only instances that have reported on at least two days.",
+    type="string",
+    enum=[filters.TRUE],
+)
 # A query within these limits fits into the request line that the server accepts.
 FILTERS = tuple(
     _parameter(
@@ -79,6 +86,26 @@ FILTERS = tuple(
     )
     for dimension in ALL.values()
 )
+SELECTION = (*FILTERS, ESTABLISHED)
+PERIOD = (
+    _parameter(
+        charts.PERIOD,
+        "What the chart of growth shows: the latest 90 days, a year, or all days.",
+        type="string",
+        enum=list(charts.PERIODS),
+        default=charts.PERIOD_DEFAULT,
+    ),
+)
+DATES = tuple(
+    _parameter(
+        name,
+        f"The {which} day. With `from` or `to`, the latest {MAX_PERIOD} days in between are "
+        "returned, including those that the server has read from files.",
+        type="string",
+        format="date",
+    )
+    for name, which in (("from", "first"), ("to", "last"))
+)
 # A badge shows "unknown" for a value that no filter can have, so it accepts any text.
 BADGE = (
     _parameter("label", "The text on the left.", default=badges.LABEL, **ANY_TEXT),
@@ -89,6 +116,7 @@ BADGE = (
         **ANY_TEXT,
     ),
     *({**each, "schema": {"type": "array", "items": ANY_TEXT}} for each in FILTERS),
+    {**ESTABLISHED, "schema": ANY_TEXT},
 )
 QUESTION = (
     _parameter(
@@ -121,19 +149,40 @@ OPERATIONS = (
         name="stats",
         summary="Get the statistics of the instances that the filters select",
         responses={200: Numbers, 304: None},
-        parameters=FILTERS,
+        parameters=SELECTION,
         refusals=(400, 503),
     ),
     Operation(
         name="history",
         summary="Get the statistics of past days",
         responses={200: History, 304: None},
-        refusals=(503,),
+        parameters=DATES,
+        refusals=(400, 503),
     ),
     Operation(
         name="history-csv",
-        summary="Get the statistics of past days as a table: date, what, name, installations",
+        summary="Get the statistics of past days as a table: date, breakdown, name, instances",
         responses={200: "text/csv", 304: None},
+        parameters=DATES,
+        refusals=(400, 503),
+    ),
+    Operation(
+        name="archive",
+        summary="Get the totals of past days and instances by release, to save them for years",
+        responses={200: "text/csv", 304: None},
+        refusals=(503,),
+    ),
+    Operation(
+        name="growth",
+        summary="Get a chart of the number of instances by day",
+        responses={200: "image/svg+xml", 304: None},
+        parameters=PERIOD,
+        refusals=(400, 503),
+    ),
+    Operation(
+        name="adoption",
+        summary="Get a chart of the share of each known release by day, over a year",
+        responses={200: "image/svg+xml", 304: None},
         refusals=(503,),
     ),
     Operation(
@@ -170,7 +219,7 @@ OPERATIONS = (
         name="dashboard",
         summary="Get the dashboard of the instances that the filters select",
         responses={200: "text/html", 302: None, 304: None},
-        parameters=FILTERS,
+        parameters=(*SELECTION, *PERIOD),
         refusals=(400, 503),
     ),
     Operation(name="docs", summary="Get the docs", responses={200: "text/html", 304: None}),

@@ -43,6 +43,8 @@ def test_a_fuzzer_finds_no_response_that_the_description_does_not_allow(server, 
 def longest(parameter):
     """Return the longest values that a parameter allows, of a character that has to be encoded."""
     schema = parameter["schema"]
+    if "enum" in schema:
+        return [max(schema["enum"], key=len)]
     return [schema.get("items", schema)["maxLength"] * "%"] * schema.get("maxItems", 1)
 
 

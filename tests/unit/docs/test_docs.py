@@ -239,3 +239,16 @@ def test_the_consent_follows_the_settings(settings, client):
     assert "Let Some &lt;thing&gt; count" in page
     assert "For 1 day after" in page
     assert "127.0.0.1" not in page
+
+
+def test_docs_and_consent_say_that_totals_are_public_for_years(settings, client, report, tmp_path):
+    pages = ("/docs", "/docs/clients", "/dashboard")
+
+    def says_it(path):
+        text = re.sub("<[^>]*>", "", client.get(path).content.decode())
+        return bool(re.search(r"public\s+for\s+years", text))
+
+    assert not any(map(says_it, pages))
+    settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
+    report()  # makes another dashboard
+    assert all(map(says_it, pages))

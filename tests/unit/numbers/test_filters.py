@@ -7,7 +7,7 @@ from collector.numbers.dimensions import ALL, Rules
 from collector.numbers.filters import max_length, parse
 from collector.numbers.patterns import exact
 from collector.reports.parsing import Refusal
-from tests.unit.numbers.builders import count, hiding, row, without_detail
+from tests.unit.numbers.builders import count, hiding, row, statistics_of, without_detail
 
 
 def test_a_filter_matches_the_whole_name():
@@ -116,3 +116,46 @@ def test_alternatives_do_not_reveal_a_group_below_the_minimum():
 def test_two_filters_do_not_reveal_a_group_below_the_minimum():
     rows = [row("1", "public", count=9), row("2", "public", count=1), row("2", "other", count=5)]
     assert count(*rows, rules=Rules(min_group=3), app=["2"], image=["public"]) == 0
+
+
+ESTABLISHED = {"established": ["true"]}
+
+
+def test_established_selects_the_instances_that_reported_on_two_days():
+    rows = [row("1", count=5), row("1", established=True, count=3), row("2", established=True)]
+    assert count(*rows, **ESTABLISHED) == 4
+    assert count(*rows, **ESTABLISHED, app=["1"]) == 3
+    numbers = statistics_of(*rows, **ESTABLISHED)
+    assert numbers["versions"] == {"1": 3, "2": 1}
+    assert numbers["established"] == numbers["instances"] == sum(numbers["last_reported"].values())
+
+
+def test_established_counts_instances_without_detail():
+    assert (
+        count(without_detail(3), without_detail(1)._replace(established=True), **ESTABLISHED) == 1
+    )
+
+
+@pytest.mark.parametrize("values", [["false"], [""], ["1"], ["True"], ["true", "x"]])
+def test_established_is_true_or_left_out(values):
+    with pytest.raises(Refusal, match="must be true, or left out") as caught:
+        parse({"established": values})
+    assert caught.value.field == "established"
+
+
+@pytest.mark.parametrize(
+    ("listed", "query"), [({}, {"app": ["2"]}), ({"1": 5}, {"app": ["1", "2"]})]
+)
+def test_established_does_not_reveal_a_group_below_the_minimum(listed, query):
+    rows = [row("1", established=True, count=5), row("2", established=True), row("2", count=9)]
+    numbers = statistics_of(*rows, rules=Rules(min_group=3), **ESTABLISHED, **query)
+    assert numbers["instances"] == sum(listed.values())
+    assert numbers["versions"] == listed
+
+
+def test_established_finds_no_name_that_is_not_listed_without_it():
+    """Fewer instances are established than there are, so no group grows over the minimum."""
+    rows = [row("1", established=True, count=2), row("2", established=True, count=3)]
+    for names in (["1"], ["2"], ["1", "2"], ["*"]):
+        assert count(*rows, rules=Rules(min_group=3), **ESTABLISHED, app=names) in (0, 3)
+        assert count(*rows, rules=hiding("app", "*"), **ESTABLISHED, app=names) == 0

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,6 +32,7 @@ def test_a_past_day_has_the_statistics_as_they_stood_at_its_end(clock, report, p
             "versions": {"1": 1},
             "images": {"ghcr.io/x/y": 1},
             "architectures": {"arm": 1},
+            "releases": {},
             "others": {"versions": 0, "images": 0, "architectures": 0},
         }
     ]
@@ -114,7 +116,7 @@ def test_no_history_is_kept_with_a_length_of_zero(clock, settings, report, past)
     entry = settings.CACHES["records"]
     options = entry["OPTIONS"] | {"HISTORY": 0}
     settings.CACHES = {"records": entry | {"LOCATION": "off", "OPTIONS": options}}
-    report()
+    report(app="not kept")
     clock.shift(DAY)
     assert past() == []
 
@@ -154,10 +156,11 @@ def test_the_csv_has_a_line_for_each_number(clock, client, report):
     response = client.get("/stats/history.csv")
     assert response["Content-Type"] == "text/csv"
     assert response.content.decode().splitlines() == [
-        "date,what,name,installations",
+        "date,breakdown,name,instances",
         "2026-03-10,instances,,2",
         "2026-03-10,established,,0",
         "2026-03-10,reported,,2",
+        "2026-03-10,other releases,,2",
         "2026-03-10,versions,1,1",
         """2026-03-10,versions,"'=cmd|""x",1""",
         "2026-03-10,other versions,,0",
@@ -177,8 +180,29 @@ def test_a_history_that_the_client_has_is_not_sent_again(clock, client, report, 
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
 
 
-def test_the_history_ignores_any_query(client):
-    assert client.get("/stats/history?" + "a&" * 1100).status_code == 200
+@pytest.mark.parametrize("path", ["/stats/history", "/stats/history.csv"])
+def test_a_period_selects_days_and_includes_its_ends(clock, report, client, path):
+    for _ in range(4):
+        report()
+        clock.shift(DAY)
+        client.get(path)
+
+    def dates(query):
+        text = client.get(f"{path}?{query}").content.decode()
+        return sorted({*re.findall(r"2026-03-\d\d(?=[\",])", text)})
+
+    assert dates("from=2026-03-11&to=2026-03-12") == ["2026-03-11", "2026-03-12"]
+    assert dates("from=2026-03-12") == ["2026-03-12", "2026-03-13"]
+    assert dates("to=2026-03-10") == ["2026-03-10"]
+    assert dates("from=2026-03-12&to=2026-03-11") == []
+    assert len(dates("")) == 4
+
+
+@pytest.mark.parametrize("value", ["", "yesterday", "2026-3-1", "20260301", "2026-W11-2", "é"])
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_a_period_that_is_no_date_is_refused(client, name, value):
+    response = client.get("/stats/history", {name: value})
+    assert (response.status_code, response.json()["field"]) == (400, name)
 
 
 def test_a_summary_lists_50_names_at_most_and_2000_bytes_of_them():

@@ -3,7 +3,6 @@ from datetime import timedelta
 import pytest
 
 from collector.numbers import snapshot, trends
-from collector.numbers.stats import statistics
 
 DAY = timedelta(days=1)
 
@@ -11,9 +10,8 @@ DAY = timedelta(days=1)
 def series():
     """The days up to now, and the adoption of releases over them."""
     current = snapshot.current()
-    numbers = statistics(current)
-    days = [*current.past.days, trends.today_so_far(numbers)]
-    return days, trends.adoption(current.past, days, numbers.folded.releases)
+    days = trends.recent(current, 90)
+    return days, trends.adoption(current.past, days)
 
 
 def test_today_so_far_is_the_last_day(clock, report):
@@ -40,8 +38,10 @@ def test_the_adoption_counts_each_release_and_the_rest_by_day(clock, report):
 def test_the_calendar_has_every_date_and_none_for_a_missing_day(clock, report):
     report()
     clock.shift(3 * DAY)
-    days, _ = series()
-    assert [day is not None for _, day in trends.calendar(days)] == [True, False, False, True]
+    by_day = trends.totals(snapshot.current(), 0)
+    dates, instances = trends.calendar(by_day)
+    assert [each.isoformat() for each in dates[::3]] == ["2026-03-10", "2026-03-13"]
+    assert instances == [1, None, None, 1]
 
 
 def test_the_largest_releases_have_a_part_and_the_others_share_one(clock, report):
@@ -76,11 +76,11 @@ def test_the_days_and_releases_of_the_past_are_computed_once_a_day(clock, report
     report(app="1.0.0")
     clock.shift(DAY)
     past = snapshot.current().past
-    before = past.days, past.releases
+    before = past.days, past.totals
     report()
     assert snapshot.current().past is past
-    assert (past.days, past.releases) == before
     assert past.days is before[0]
+    assert past.totals is before[1]
 
 
 @pytest.mark.parametrize("reports", [0, 1])

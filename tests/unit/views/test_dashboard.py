@@ -158,9 +158,9 @@ def test_charts_and_their_tables_begin_with_the_second_day(clock, client, report
     report(app="1.0.0")
     clock.shift(DAY)
     html = client.get("/dashboard").content.decode()
-    assert html.count('<svg viewBox="') == 3
+    assert html.count('class="chart"') == 3
     assert html.count("<figcaption>") == 3
-    assert html.count("<summary>As a table</summary>") == 3
+    assert html.count("as a table</summary>") == 2
     assert html.count('<th scope="row">2026-03-10</th>') == 3
 
 
@@ -231,3 +231,39 @@ def test_the_rows_of_past_days_are_rendered_once(clock, report, monkeypatch):
     after = context()["growth_rows"]
     assert len(rendered) == 3  # today's row of each table
     assert before.split("\n")[1] == after.split("\n")[1]
+
+
+def test_the_checkbox_counts_established_instances_and_keeps_the_filters(clock, client, report):
+    known = report(app="1.0.0")
+    clock.shift(DAY)
+    report(known, app="1.0.0")
+    report(app="1.0.0")
+    html = client.get("/dashboard?established=true&app=1.0.0&period=year").content.decode()
+    assert '<dd>1</dd><dd class="of">of 2</dd>' in html
+    assert 'value="true" checked' in html
+    assert html.count('<input type="hidden" name="app" value="1.0.0">') == 2
+    assert html.count('<input type="hidden" name="established" value="true">') == 1
+    assert 'established <b>true</b> <a href="?app=1.0.0&amp;period=year"' in html
+    assert 'value="true" checked' not in client.get("/dashboard").content.decode()
+
+
+def test_the_form_keeps_the_checkbox_and_the_period(client):
+    response = client.get("/dashboard?established=true&period=all&by=app&is=1")
+    assert response["Location"] == "/dashboard?established=true&period=all&app=1"
+
+
+def test_the_links_to_periods_keep_the_filters(client, settings, tmp_path):
+    assert 'class="periods"' not in client.get("/dashboard").content.decode()
+    settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
+    periods = context(app=["1"], period=["year"])["periods"]
+    assert periods == [
+        ("90 days", False, "?app=1&period=90-days"),
+        ("a year", True, "?app=1&period=year"),
+        ("everything", False, "?app=1&period=all"),
+    ]
+
+
+def test_a_period_that_there_is_not_is_refused(client):
+    for path in ("/dashboard", "/charts/growth.svg"):
+        response = client.get(f"{path}?period=10-years")
+        assert (response.status_code, response.json()["field"]) == (400, "period")
