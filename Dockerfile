@@ -7,7 +7,7 @@ WORKDIR /app
 COPY pyproject.toml requirements.txt README.md LICENSE ./
 COPY collector collector
 RUN python3 -m venv /venv
-RUN /venv/bin/pip install --no-cache-dir --constraint requirements.txt ".[serve,redis]"
+RUN /venv/bin/pip install --no-cache-dir -r requirements.txt && /venv/bin/pip install --no-deps .
 RUN rm -r collector pyproject.toml requirements.txt README.md build headcount.egg-info
 COPY tracking_site tracking_site
 COPY manage.py gunicorn.conf.py ./

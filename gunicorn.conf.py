@@ -96,6 +96,7 @@ def when_ready(server):
 
     From now on, read a configuration file that changes. Workers that start later inherit it.
     """
+    from collector.conf import UNNAMED
     from tracking_site.settings import ENV
 
     signal.signal(signal.SIGALRM, lambda *_: source.look())
@@ -103,7 +104,7 @@ def when_ready(server):
     server.log.info(
         "Headcount counts instances of %s. A report counts for %s days after the day on which it "
         "arrives. %s.",
-        ENV.project_name,
+        ENV.project_name or UNNAMED,
         ENV.retention_days,
         "A restart loses no reports" if has_store(server.cfg) else "A restart loses all reports",
     )

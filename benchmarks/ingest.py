@@ -15,7 +15,7 @@ from benchmarks.servers import filled, fresh_project, headcount
 
 REPORT, ANSWERS = 0.80, 1.1
 AT_ONCE = (32, 500)
-CONFIG = "docs/examples/forge.toml"
+CONFIG = "benchmarks/questions.toml"
 
 
 def measure(quick: bool) -> Iterator[Goal]:

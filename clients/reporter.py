@@ -19,7 +19,6 @@ import os
 import platform
 import re
 import secrets
-import stat
 import sys
 import sysconfig
 import threading
@@ -37,16 +36,23 @@ except ImportError:  # Windows
     fcntl = None
 
 DEADLINE = 5  # seconds for a whole request, from the name lookup to the answer
-MAX_ANSWER = 4096  # bytes of the answer's body that are read
 LOCK_WAIT = 2  # seconds to wait for another process that changes the state
 DAY = 86_400  # seconds
-LATEST = 82_800  # seconds after midnight; an hourly job runs once more after this time
 TIME, DATE = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"
-HEADERS = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
-SWITCHES = ("DO_NOT_TRACK", "CI")  # environment variables that switch the reporter off
 KEY, OLD_KEYS = "usage", ("usage_id", "usage_slot", "usage_days")  # in the application's state
-RELEASE, MAX_RELEASE = re.compile(r"\d+(\.\d+)*", re.ASCII), 32  # of an update, in characters
-KEPT, KEPT_AT_MOST = 8, 366  # days until the server forgets a report: by default, and at most
+RELEASE = re.compile(r"(?!.{33})\d+(\.\d+)*", re.ASCII)  # of at most 32 characters
+IMAGE = re.compile("(.*/)?[^:@]*")  # an image's name without its tag and digest
+EMPTY = {  # the state of an instance that has not opted in
+    "id": None,
+    "slot": 0,  # second of the day at which the report is due
+    "day": 0,  # the last day that is done, counted from 1970
+    "questions": {},  # whether the administrator agreed to each; null if it is new
+    "last": None,  # the last report, its time and its outcome
+    "url": None,  # of the server that took the last report, which must erase it
+    "aside": {},  # ids whose erasure is not confirmed, each with its report's expiry and the URL
+    "kept": 8,  # days until the server forgets a report; 8 is the default of Headcount
+    "update": None,  # the newer release that the last receipt named
+}
 
 # The results of `send`.
 SENT = "The report was sent."
@@ -68,6 +74,7 @@ OPTED_IN = "Opted in. `preview` shows the report, and `status` the questions tha
 NOT_OPTED_IN = "Not opted in: DO_NOT_TRACK or CI is set, or the state cannot be read or written."
 FAILURES = (LOST, BROKEN, STUCK, NOT_OPTED_IN, NOT_CONFIRMED.partition("{")[0])
 log = logging.getLogger("usage_reporting")
+_threads = threading.RLock()  # of this process, for a mapping that brings no lock
 
 
 class Reporter:
@@ -86,16 +93,21 @@ class Reporter:
         lock=None, environ=os.environ, clock=time.time,
     ):  # fmt: skip
         self._url, self._state, self._environ, self._clock = url, state, environ, clock
-        self._given = {"app": version, "sha": sha, "image": image, "arch": arch}
+        self._version = lambda: {  # the environment may change until a report is sent
+            "app": version or environ.get("APP_VERSION") or "unknown",
+            "sha": sha or environ.get("GIT_SHA") or "unknown",
+            "image": image or IMAGE.match(environ.get("DOCKER_TAG") or "")[0] or None,
+            "arch": arch or architecture(),
+        }
         self._answers = answers
         self._lock = lock or getattr(state, "locked", lambda: _threads)
-        self._warning = None
+        self._problems = {}
 
     @property
     def url(self):
         """The URL to which reports are sent."""
-        environ = self._environ
-        return environ.get("USAGE_REPORTING_URL") or environ.get("USAGE_TRACKING_URL") or self._url
+        names = ("USAGE_REPORTING_URL", "USAGE_TRACKING_URL")
+        return next(filter(None, map(self._environ.get, names)), self._url)
 
     @property
     def opted_in(self):
@@ -117,17 +129,19 @@ class Reporter:
         state, problem = self._state_or_nothing()
         agreed, given = state["questions"], self._given_answers()
         new = [name for name in given or agreed if agreed.get(name) is None]
-        app = self._given["app"] or self._environ.get("APP_VERSION")
-        outdated = app and state["last"] and app != state["last"]["report"]["version"]["app"]
+        last, app = state["last"], self._version()["app"]
+        upgraded = last and app not in ("unknown", last["report"]["version"]["app"])
         return {
             "opted_in": state["id"] is not None,
             "url": self.url,
             "switched_off": self._switched_off(),
             "agreed_to": [name for name in agreed if agreed[name]],
             "needs_consent": new if state["id"] else [],
-            "last_report": state["last"],
-            "erasure_not_confirmed": max(state["aside"].values(), default=None),
-            "update": None if outdated else state["update"],
+            "last_report": last,
+            "erasure_not_confirmed": max(
+                (date for date, _ in state["aside"].values()), default=None
+            ),
+            "update": None if upgraded else state["update"],
             "problem": problem,
         }
 
@@ -143,14 +157,14 @@ class Reporter:
         if self._switched_off():
             return False
         with self._guarded("Opting in failed"), self._changing() as state:
-            agreed = state["questions"] if state["id"] else {}
+            agreed = state["questions"]
             names = [*self._given_answers(), *agreed, *(questions or ())]
             if questions is None:
                 questions = [name for name in names if agreed.get(name) is not False]
             state["questions"] = {name: name in questions for name in names}
             if not state["id"]:
-                self._schedule(state)
-                state["id"] = str(uuid.uuid4())
+                state["id"], state["day"] = str(uuid.uuid4()), int(self._clock()) // DAY
+                state["slot"] = secrets.randbelow(DAY - 3600)  # an hourly job runs after it
             return True
         return False
 
@@ -165,15 +179,15 @@ class Reporter:
             with self._changing() as state:
                 aside = state["aside"]
                 if state["id"]:
-                    aside[state["id"]] = self._time(DATE, state["kept"])
-                state.update(_state(aside=aside if forget else {}))
-            expiry = max(aside.values(), default=None)
+                    aside[state["id"]] = [self._time(DATE, state["kept"]), state["url"] or self.url]
+                state.update(EMPTY, aside=aside if forget else {})
+            expiry = max((date for date, _ in aside.values()), default=None)
             if not expiry:
                 return OFF
             if not forget:
                 return NOT_ASKED.format(expiry)
-            for usage_id in [*aside]:
-                if self._post("/forget", {"id": usage_id})[0] != 204:
+            for usage_id, (_, url) in [*aside.items()]:
+                if self._post(url, "/forget", {"id": usage_id})[0] != 204:
                     return NOT_CONFIRMED.format(expiry)
                 with contextlib.suppress(Exception), self._changing() as state:
                     state["aside"].pop(usage_id, None)
@@ -184,20 +198,25 @@ class Reporter:
         """Send the report if it is due, or `now`. Return the result. Call this at any time."""
         if self._switched_off():
             return SILENT
-        outcome, report = BROKEN, None
         with self._guarded("No usage report"):
-            outcome, report = self._claim(now)
-        if report:
-            status, answer = self._post("", report)
-            outcome = SENT if status == 201 else LOST
+            with self._changing() as state:
+                if not state["id"]:
+                    return OFF
+                if not (now or self._is_due(state)):
+                    return WAITING
+                report = self._report(state)
+                outcome = "not known: the process stopped before there was an answer"
+                state["last"] = {"at": self._time(TIME), "outcome": outcome, "report": report}
+                state["day"], state["update"] = int(self._clock()) // DAY, None
+                url = state["url"] = self.url
+            status, answer = self._post(url, "", report)
+            outcome = "accepted" if status == 201 else f"not accepted: {status or answer}"
             with contextlib.suppress(Exception), self._changing() as state:
                 if state["id"] == report["id"]:  # the administrator did not opt out meanwhile
-                    state["last"]["outcome"] = (
-                        "accepted" if status == 201 else f"not accepted: {status or answer}"
-                    )
-                    state["kept"] = self._kept(answer) or state["kept"]
-                    state["update"] = _update(answer)
-        return outcome
+                    state["last"]["outcome"] = outcome
+                    self._remember(answer, state)
+            return SENT if status == 201 else LOST
+        return BROKEN
 
     def start(self, every=60):
         """Start a thread that calls `send` every so many seconds. Return a function to stop it."""
@@ -213,39 +232,37 @@ class Reporter:
 
     @contextlib.contextmanager
     def _guarded(self, message):
-        """Log an error instead of raising it: once, if the next call has the same error.
-
-        The application may bring a state that raises anything, and a settings page calls this.
-        """
-        warning = None
+        """Log an error instead of raising it: once, until it is another one."""
+        problem = None
         try:
             yield
-        except Exception as error:  # noqa: BLE001  see above
-            warning = f"{message}: {_named(error)}"
-            if warning != self._warning:
-                log.warning(warning)
-        self._warning = warning
+        except Exception as error:  # noqa: BLE001  whatever the application's code raises
+            problem = _named(error)
+            if problem != self._problems.get(message):
+                log.warning("%s: %s", message, problem)
+        self._problems[message] = problem
 
     def _switched_off(self):
-        values = (self._environ.get(name, "").strip().lower() for name in SWITCHES)
-        return any(value not in ("", "0", "false") for value in values)
+        switches = (self._environ.get(name, "") for name in ("DO_NOT_TRACK", "CI"))
+        return any(value.strip().lower() not in ("", "0", "false") for value in switches)
 
     def _state_or_nothing(self):
         with contextlib.suppress(Exception):
             return self._load(), None
-        return _state(), BROKEN
+        return dict(EMPTY), BROKEN
 
     def _load(self):
         """Return the state, without ids whose reports have expired. A damaged state raises."""
-        text, today = self._state.get(KEY), self._time(DATE)
-        usage_id, slot, days = map(self._state.get, OLD_KEYS)
-        if text or not usage_id:
-            state = _state(**json.loads(text or "{}"))
-        else:  # from before there were questions
-            state = _state(id=usage_id, slot=int(slot), day=int(days.split()[-1]))
+        text, (usage_id, slot, days) = self._state.get(KEY), map(self._state.get, OLD_KEYS)
+        state = {**EMPTY, **json.loads(text or "{}")}
+        if usage_id and not text:  # from before there were questions
+            state.update(id=usage_id, slot=int(slot), day=int(days.split()[-1]))
         state["id"] = state["id"] and str(uuid.UUID(state["id"]))
         state["questions"] = dict(state["questions"])
-        state["aside"] = {each: day for each, day in state["aside"].items() if day > today}
+        today, aside = self._time(DATE), state["aside"]
+        state["aside"] = {each: [date, url] for each, (date, url) in aside.items() if date > today}
+        if state["last"] and not isinstance(state["last"]["report"]["version"]["app"], str):
+            raise ValueError("the last report is damaged")
         return state
 
     @contextlib.contextmanager
@@ -254,7 +271,7 @@ class Reporter:
         with self._lock():
             state = self._load()
             yield state
-            text = "" if state == _state() else _encoded(state).decode()
+            text = "" if state == EMPTY else _encoded(state).decode()
             if text != (self._state.get(KEY) or "") or self._state.get(OLD_KEYS[0]):
                 if text:
                     self._state[KEY] = text
@@ -264,73 +281,56 @@ class Reporter:
     def _time(self, form, days=0):
         return time.strftime(form, time.gmtime(self._clock() + days * DAY))
 
-    def _schedule(self, state):
-        """Draw the time of day of the reports. The first one is due tomorrow."""
-        state["slot"], state["day"] = secrets.randbelow(LATEST), int(self._clock()) // DAY
-
-    def _claim(self, now):
-        """Return the report and mark today as done, if a report is due. If not, return why."""
+    def _is_due(self, state):
+        """Return whether a report is due, and change the schedule if it cannot be kept."""
         day, second = divmod(int(self._clock()), DAY)
-        with self._changing() as state:
-            if not state["id"]:
-                return OFF, None
-            if state["day"] > day + 1:  # the clock was ahead, so today's may have been sent
-                self._schedule(state)
-            early = second < state["slot"]
-            if not now and (day <= state["day"] or (day == state["day"] + 1 and early)):
-                return WAITING, None
-            if early and not now:  # it never runs at its time: draw an earlier one
-                state["slot"] = secrets.randbelow(second + 1)
-            outcome = "not known: the process stopped before there was an answer"
-            report = self._report(state)
-            state["last"] = {"at": self._time(TIME), "outcome": outcome, "report": report}
-            state["day"], state["update"] = day, None
-        return WAITING, report
+        if state["day"] > day + 1:  # the clock was ahead, so today's may have been sent
+            state["day"] = day
+        early = second < state["slot"]
+        if day <= state["day"] or (day == state["day"] + 1 and early):
+            return False
+        if early:  # it never runs at its time: draw an earlier one
+            state["slot"] = secrets.randbelow(second + 1)
+        return True
 
-    def _kept(self, receipt):
-        """Return in how many days the report is forgotten, or None if the receipt has no date."""
+    def _remember(self, receipt, state):
+        """Take `kept` and `update` from a receipt. What is missing or odd in it changes nothing."""
         with contextlib.suppress(Exception):
             forgotten = calendar.timegm(time.strptime(json.loads(receipt)["forgotten_at"], TIME))
-            return min(max(forgotten // DAY - int(self._clock()) // DAY, 1), KEPT_AT_MOST)
-        return None
+            days = forgotten // DAY - int(self._clock()) // DAY
+            state["kept"] = min(max(days, 1), 366)  # no server keeps a report longer
+        with contextlib.suppress(Exception):
+            update = json.loads(receipt)["update"]
+            release, security = update["release"], update["security"] is True
+            if RELEASE.fullmatch(release):
+                state["update"] = {"release": release, "security": security}
 
     def _report(self, state):
         """Return the report, with the answers that were agreed to; with all before opting in."""
-        environ, given, answers = self._environ, self._given, self._given_answers()
+        answers = self._given_answers()
         agreed = {**dict.fromkeys(answers), **state["questions"]}
         if state["id"]:
             state["questions"] = agreed  # so that another process can name what needs consent
             answers = {name: answer for name, answer in answers.items() if agreed[name]}
-        version = {
-            "app": given["app"] or environ.get("APP_VERSION") or "unknown",
-            "sha": given["sha"] or environ.get("GIT_SHA") or "unknown",
-            "image": given["image"] or without_tag(environ.get("DOCKER_TAG")),
-            "arch": given["arch"] or architecture(),
-        }
         answers = {name: answer for name, answer in answers.items() if answer is not None}
-        report = {"id": state["id"], "version": version}
+        report = {"id": state["id"], "version": self._version()}
         return {**report, "answers": answers} if answers else report
 
     def _given_answers(self):
         """Return the answers of the application; none if they cannot be had."""
-        try:
+        with self._guarded("The report has no answers"):
             given = dict((self._answers() if callable(self._answers) else self._answers) or {})
             json.dumps(given, allow_nan=False)  # the server would refuse the report
-        except Exception as error:  # noqa: BLE001  the application may bring a function that raises anything
-            log.warning("The report has no answers: %s", _named(error))
-            return {}
-        return given
+            return given
+        return {}
 
-    def _post(self, path, content):
-        """Return the status and the beginning of the answer, or None and the type of the error.
-
-        urllib has a timeout for each step only, so a thread waits for a server that sends one byte
-        a second. The caller does not.
-        """
-        answers = []
-        arguments = (self.url, path, _encoded(content), answers)
+    def _post(self, url, path, content):
+        """Return the status and the beginning of the answer, or None and the type of the error."""
+        # urllib has a timeout for each step only; only a thread can leave a server that sends one
+        # byte a second.
+        answers, request = [], (url, path, _encoded(content))
+        worker = threading.Thread(target=lambda: answers.append(_exchange(*request)), daemon=True)
         with contextlib.suppress(RuntimeError):  # no more threads
-            worker = threading.Thread(target=_exchange, args=arguments, daemon=True)
             worker.start()
             worker.join(DEADLINE)
         status, answer = answers[0] if answers else (None, "TimeoutError")
@@ -371,28 +371,23 @@ class StateFile:
 
     def _read(self):
         try:
-            text = self.path.read_text(encoding="utf-8")
+            return json.loads(self.path.read_text(encoding="utf-8") or "{}")
         except FileNotFoundError:
-            text = ""
-        content = json.loads(text or "{}")
-        if not isinstance(content, dict):
-            raise ValueError("not a JSON object")  # not ours, so it must not be replaced
-        return content
+            return {}
 
     def _write(self, content):
         # The name is always the same, so that the next write removes a file, and the id in it, that
         # a crash left behind.
         new = Path(f"{self.path}.new")
-        new.unlink(missing_ok=True)
         try:
+            new.unlink(missing_ok=True)
             with self._opened(".new", os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
                 json.dump(content, file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self.path)
-        except OSError:
+        finally:
             new.unlink(missing_ok=True)
-            raise
 
     @contextlib.contextmanager
     def _opened(self, suffix, flags):
@@ -408,7 +403,7 @@ class StateFile:
                     path.unlink()
                     raise BelongsToAnotherUser from None
                 if wanted.st_mode != mine.st_mode:
-                    os.fchmod(file.fileno(), stat.S_IMODE(wanted.st_mode))
+                    os.fchmod(file.fileno(), wanted.st_mode & 0o7777)
             yield file
 
 
@@ -418,30 +413,6 @@ class BelongsToAnotherUser(OSError):
 
 class UnsupportedProxy(OSError):
     """The environment names a proxy that is no HTTP proxy, such as one for SOCKS."""
-
-
-_threads = threading.RLock()
-
-
-def _state(**known):
-    """Return a state, which is that of an instance that never opted in, apart from `known`.
-
-    `slot` is the second of the day at which the report is due, and `day` the last day with a
-    report, since 1970. `questions` says whether the administrator agreed to each, null if it is
-    new. `last` is the last report. `aside` has the ids whose erasure is not confirmed, each with
-    the date on which its report expires, `kept` days after it. `update` is a newer release.
-    """
-    empty = {"id": None, "slot": 0, "day": 0, "questions": {}, "last": None, "aside": {}}
-    return {**empty, "kept": KEPT, "update": None, **known}
-
-
-def _update(receipt):
-    """Return the newer release that a receipt names, or None. Anything but a version is ignored."""
-    with contextlib.suppress(Exception):
-        update = json.loads(receipt)["update"]
-        if len(update["release"]) <= MAX_RELEASE and RELEASE.fullmatch(update["release"]):
-            return {"release": update["release"], "security": update["security"] is True}
-    return None
 
 
 def _encoded(content):
@@ -467,12 +438,6 @@ def _named(error):
     return type(reason if isinstance(reason, Exception) else error).__name__
 
 
-def without_tag(reference):
-    """Return an image's name without its tag and digest, but with the port of its registry."""
-    registry, slash, name = (reference or "").partition("@")[0].rpartition("/")
-    return registry + slash + name.partition(":")[0] or None
-
-
 def architecture(system=sys.platform, built_for=None):
     """Return the platform of this Python, such as `x86_64-linux` or `arm-linux-musleabihf`."""
     parts = (built_for or sysconfig.get_config_var("HOST_GNU_TYPE") or "").split("-")
@@ -482,8 +447,8 @@ def architecture(system=sys.platform, built_for=None):
     return f"{parts[0]}-{system}" + (f"-{library}" if library else "")
 
 
-def _exchange(url, path, body, answers):
-    """POST to a path below a URL, and append the status and the beginning of the answer."""
+def _exchange(url, path, body):
+    """POST to a path below a URL. Return the status and at most 4096 bytes of the answer."""
     try:
         parts = urllib.parse.urlsplit(url)
         path = parts.path.rstrip("/") + path if path else parts.path or "/"
@@ -491,23 +456,23 @@ def _exchange(url, path, body, answers):
         opener = urllib.request.OpenerDirector()  # it has no handler that follows redirects
         opener.add_handler(urllib.request.ProxyHandler(_proxies(parts)))
         opener.add_handler(urllib.request.UnknownHandler())
-        for web in (urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-            opener.add_handler(web(0))  # print nothing, even if the application prints its requests
-        request = urllib.request.Request(url, body, HEADERS)  # noqa: S310  no handler opens files
+        opener.add_handler(urllib.request.HTTPHandler(0))  # 0: print nothing, even if the
+        opener.add_handler(urllib.request.HTTPSHandler(0))  # application prints its requests
+        headers = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
+        request = urllib.request.Request(url, body, headers)  # noqa: S310  no handler opens files
         with opener.open(request, timeout=DEADLINE) as response:
-            beginning = b""
             with contextlib.suppress(Exception):  # only the status matters
-                beginning = response.read1(MAX_ANSWER)
-            answers.append((response.status, beginning))
+                return response.status, response.read1(4096)
+            return response.status, b""
     except Exception as error:  # noqa: BLE001  whatever it is, only this request is lost
-        answers.append((None, _named(error)))
+        return None, _named(error)
 
 
 def _proxies(url):
     """Return the proxy for a URL as the environment names it; urllib does not know `all_proxy`."""
     proxies = {} if urllib.request.proxy_bypass(url.netloc) else urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
-    if proxy and "://" in proxy and not re.match("https?://", proxy, re.IGNORECASE):
+    if re.match("(?!https?:).*://", proxy or "", re.IGNORECASE):
         raise UnsupportedProxy
     return {url.scheme: proxy} if proxy else {}
 
@@ -521,11 +486,8 @@ def main(arguments=None, environ=os.environ, clock=time.time):
     option("--state", help="path of the file with the state (default: USAGE_REPORTING_STATE)")
     option("--version", help="version of the application (default: APP_VERSION)")
     option("--answers", type=json.loads, help="answers to questions, as JSON: '{\"sso\": true}'")
-    option(
-        "--questions",
-        type=lambda text: [*filter(None, text.split(","))],
-        help="opt in to exactly these questions: database,users",
-    )
+    names = re.compile("[^,]+").findall
+    option("--questions", type=names, help="opt in to exactly these questions: database,users")
     option("--now", action="store_true", help="send even if no report is due")
     option("--quiet", action="store_true", help="print nothing unless something failed")
     option("--no-forget", action="store_true", help="opt out without asking the server to erase")
@@ -537,15 +499,13 @@ def main(arguments=None, environ=os.environ, clock=time.time):
     reporter = Reporter(args.url, StateFile(state), args.version, **options)
     if not reporter.url and args.command == "send":
         parser.error("give --url, or set USAGE_REPORTING_URL")
-    if args.command == "opt-in":
-        outcome = OPTED_IN if reporter.opt_in(args.questions) else NOT_OPTED_IN
-    else:
-        outcome = {
-            "preview": lambda: reporter.preview().decode(),
-            "status": lambda: json.dumps(reporter.status(), indent=2),
-            "send": lambda: reporter.send(args.now),
-            "opt-out": lambda: reporter.opt_out(not args.no_forget),
-        }[args.command]()
+    outcome = {
+        "preview": lambda: reporter.preview().decode(),
+        "status": lambda: json.dumps(reporter.status(), indent=2),
+        "send": lambda: reporter.send(args.now),
+        "opt-in": lambda: OPTED_IN if reporter.opt_in(args.questions) else NOT_OPTED_IN,
+        "opt-out": lambda: reporter.opt_out(not args.no_forget),
+    }[args.command]()
     failed = any(failure in outcome for failure in FAILURES)
     if failed or not args.quiet:
         print(outcome)

@@ -1,6 +1,6 @@
 """System checks: an invalid setting makes `manage.py check` fail and aborts startup.
 
-Ids are stable: collector.E001 and so on are errors; collector.W015 and so on are warnings, which
+Ids are stable: collector.E001 and so on are errors; collector.W001 and so on are warnings, which
 abort nothing. Every message has a hint that says what to write instead, and names Django settings;
 the stand-alone server reads them from environment variables, most of which lack the HEADCOUNT_.
 """
@@ -22,7 +22,7 @@ from collector.config import InvalidConfig
 from collector.numbers import archive
 
 TAG = "collector"
-START_TAG = "collector_start"  # of what aborts only the start, and not a worker that follows
+START_TAG = "collector_start"  # of checks that abort only the start, and not a later worker
 REDIS_CACHE = "collector.cache.redis.RedisCache"
 
 
@@ -31,8 +31,7 @@ def check_settings(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     """Return every problem with the settings."""
-    checked = (_cache, _config, _texts)
-    return [message for check in checked for message in check()]
+    return [*_cache(), *_config(), *_texts()]
 
 
 @register(TAG, deploy=True)
@@ -51,8 +50,9 @@ def check_history_folder(
     return [
         Error(
             f"HEADCOUNT_HISTORY_FOLDER is {conf.history_folder!r}. {problem}",
-            hint="Remove the file, or replace it by a copy of /stats/archive.csv.",
-            id="collector.E023",
+            hint="Make HEADCOUNT_HISTORY_FOLDER (or HISTORY_FOLDER) a folder that can be read. "
+            "Remove the file, or replace it by a copy of /stats/archive.csv.",
+            id="collector.E014",
         )
         for problem in archive.current().problems
     ]
@@ -72,20 +72,20 @@ def _cache() -> Iterator[CheckMessage]:
         yield Error(
             f"CACHES[{alias!r}] needs the package `redis`, which is not installed.",
             hint="Run `pip install redis`.",
-            id="collector.E018",
+            id="collector.E002",
         )
     elif _backend() is None:
         yield Error(
             f"CACHES[{alias!r}] has the BACKEND {entry['BACKEND']!r}, which cannot count reports.",
             hint='Use "collector.cache.memory.MemoryCache".',
-            id="collector.E002",
+            id="collector.E003",
         )
     timeout = entry.get("TIMEOUT")
     if not isinstance(timeout, int) or timeout <= 0 or timeout % DAY:
         yield Error(
             f"CACHES[{alias!r}] has an invalid TIMEOUT: {timeout!r} is not a number of whole days.",
             hint=f"Write the retention in seconds, such as 7 * {DAY} for seven days.",
-            id="collector.E003",
+            id="collector.E004",
         )
     others = (other for name, other in settings.CACHES.items() if name != alias)
     if any(_location(other) == _location(entry) for other in others):
@@ -93,7 +93,7 @@ def _cache() -> Iterator[CheckMessage]:
             f"CACHES[{alias!r}] has the same BACKEND and LOCATION as another cache, whose "
             "entries would be counted as reports.",
             hint='Give it a LOCATION of its own, such as "records".',
-            id="collector.E010",
+            id="collector.E005",
         )
 
 
@@ -111,7 +111,7 @@ def check_store() -> Iterator[CheckMessage]:
             "rediss:// for TLS, or as unix://:password@/path. In a password, write `/`, `?`, `#` "
             "and `@` as %2F, %3F, %23 and %40. The options are db, ssl_ca_certs, ssl_certfile and "
             "ssl_keyfile.",
-            id="collector.E020",
+            id="collector.E006",
         )
     except Unavailable as error:
         yield checks.Warning(
@@ -120,11 +120,11 @@ def check_store() -> Iterator[CheckMessage]:
             "LOCATION in CACHES (or REDIS_URL), including its password and files, and restart this "
             "server. Headcount's systemd unit blocks a store on another host until IPAddressAllow "
             "has its address.",
-            id="collector.W020",
+            id="collector.W001",
         )
     else:
         for each in unmet:
-            yield Error(each.problem, hint=each.remedy, id="collector.E019")
+            yield Error(each.problem, hint=each.remedy, id="collector.E007")
 
 
 def _config() -> Iterator[CheckMessage]:
@@ -133,14 +133,14 @@ def _config() -> Iterator[CheckMessage]:
         yield Error(
             f"HEADCOUNT_MIN_GROUP is {min_group!r}.",
             hint="Write a whole number, 1 or more.",
-            id="collector.E005",
+            id="collector.E008",
         )
     for setting, key in (("QUESTIONS", "questions"), ("HIDE", "hide")):
         if hasattr(settings, f"HEADCOUNT_{setting}"):
             yield Error(
                 f"HEADCOUNT_{setting} is not used any more.",
                 hint=f"Write {key!r} into HEADCOUNT_CONFIG_FILE, a TOML file or a mapping.",
-                id="collector.E006",
+                id="collector.E009",
             )
     try:
         _ = conf.config
@@ -148,17 +148,11 @@ def _config() -> Iterator[CheckMessage]:
         yield Error(
             f"HEADCOUNT_CONFIG_FILE is invalid. {error}",
             hint="Correct it, or unset HEADCOUNT_CONFIG_FILE. docs/examples/ has two examples.",
-            id="collector.E021",
+            id="collector.E010",
         )
 
 
 def _texts() -> Iterator[CheckMessage]:
-    if not conf.project_name:
-        yield Error(
-            "HEADCOUNT_PROJECT_NAME is empty.",
-            hint="Write the name of the software whose instances report.",
-            id="collector.E008",
-        )
     if not conf.public_url.startswith(("https://", "http://")):
         yield Error(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, which is not a URL.",
@@ -169,13 +163,13 @@ def _texts() -> Iterator[CheckMessage]:
         yield Error(
             f"HEADCOUNT_DOCS_URL is {conf.docs_url!r}, which is not a URL.",
             hint="Write a URL that begins with https://, or leave it empty.",
-            id="collector.E009",
+            id="collector.E012",
         )
     if conf.source_url and not conf.source_url.startswith(("https://", "http://")):
         yield Error(
             f"HEADCOUNT_SOURCE_URL is {conf.source_url!r}, which is not a URL.",
             hint="Write a URL that begins with https:// or http://, or leave it empty.",
-            id="collector.E022",
+            id="collector.E013",
         )
 
 
@@ -185,21 +179,21 @@ def _public_url() -> Iterator[CheckMessage]:
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, and the docs tell clients to use it.",
             hint="Set HEADCOUNT_PUBLIC_URL (or PUBLIC_URL) to the URL at which clients reach it.",
-            id="collector.W015",
+            id="collector.W002",
         )
     elif url.scheme != "https":
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, so reports are sent unencrypted.",
             hint="Put a proxy with HTTPS in front, and write https:// in HEADCOUNT_PUBLIC_URL (or "
             "PUBLIC_URL).",
-            id="collector.W016",
+            id="collector.W003",
         )
     prefix = settings.FORCE_SCRIPT_NAME or ""
     if not url.path.rstrip("/").endswith(prefix):
         yield checks.Warning(
             f"HEADCOUNT_PUBLIC_URL is {conf.public_url!r}, without the path prefix {prefix}.",
             hint="Add the path prefix to HEADCOUNT_PUBLIC_URL (or PUBLIC_URL).",
-            id="collector.W018",
+            id="collector.W004",
         )
 
 

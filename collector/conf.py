@@ -35,6 +35,9 @@ VALUE_BYTES = 6 * 2**10
 ARCHIVE_BYTES = 30 * 2**20  # ten years of saved days, and of what is drawn from them
 
 
+UNNAMED = "this application"
+
+
 class Conf:
     """One property for each setting."""
 
@@ -98,8 +101,8 @@ class Conf:
 
     @property
     def project_name(self) -> str:
-        """The name of the software whose instances report."""
-        return getattr(settings, "HEADCOUNT_PROJECT_NAME", "Manyfold")
+        """The name of the software whose instances report. Not set: "this application"."""
+        return getattr(settings, "HEADCOUNT_PROJECT_NAME", "") or UNNAMED
 
     @property
     def revision(self) -> str:

@@ -24,23 +24,25 @@ Every key but `version` may be left out. `docs/examples/` explains them all.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from operator import getitem
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import msgspec
 from django.conf import settings
 from django.core.signals import setting_changed
 from msgspec import Meta, Struct
 
-from collector import questions
+from collector import patterns, questions
 from collector.folding import NO_RELEASE, is_final, order, release, repository
 from collector.questions import MAX_QUESTIONS, Table
 
+P = ParamSpec("P")
+R = TypeVar("R")
 MAX_FILE = 2**18  # bytes
 MAX_QUOTE = 80  # characters of an invalid value that an error quotes
 
@@ -83,12 +85,13 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     questions: Annotated[Table, Meta(max_length=MAX_QUESTIONS)] = ()
 
     def __post_init__(self) -> None:
-        if len(self.published) < len(self.releases):
+        hidden = patterns.parse(self.hide.app)
+        if len(self.published) < len(self.releases) or any(map(hidden.match, self.published)):
             raise ValueError("Unusable `releases`")
 
     @cached_property
     def published(self) -> Mapping[str, Release]:
-        """The releases by what their names fold to."""
+        """The releases by their folded names."""
         return {release(each.name): each for each in self.releases}
 
     @cached_property
@@ -117,7 +120,8 @@ ALLOWED = {
     "images": "a list of names of printable ASCII characters",
     "hide": "a table with app, image and arch",
     **{f"hide.{field}": _HIDDEN for field in Hide.__struct_fields__},
-    "releases": 'a table of different releases, such as "0.91.2" = {date = 2026-05-01}',
+    "releases": 'a table of different releases that [hide] does not have, such as "0.91.2" = {date '
+    "= 2026-05-01}",
     "releases.NAME": "a table with date, and with vulnerable = true if the release is vulnerable",
     "releases.NAME.name": 'a release of at most 32 characters, such as "0.91.2"',
     "releases.NAME.date": "a date, such as 2026-05-01",
@@ -129,7 +133,7 @@ ALLOWED = {
 
 
 class InvalidConfig(ValueError):
-    """The configuration cannot be used. The message names the key, what it is and what it must be.
+    """The configuration cannot be used. The message has the key, its value and the remedy.
 
     `reason` says the same without quoting the file.
     """
@@ -142,8 +146,8 @@ class InvalidConfig(ValueError):
 class Source:
     """The configuration in force, and the file from which it comes."""
 
-    # The content of the file at the latest look, and that which was judged last: bytes, or why
-    # there are none.
+    # The content of the file, or the reason why it cannot be read: at the latest look, and when it
+    # was judged last.
     seen: bytes | str | None = None
     judged: bytes | str | None = None
     reloaded = True  # whether the content that was judged last is in force
@@ -155,8 +159,10 @@ class Source:
             return read(self.setting) if self.setting else NO_CONFIG
         if self.path is None:
             return NO_CONFIG
-        self.judged = _content(self.path)
-        return parse(self.judged)
+        content = _content(self.path)
+        config = parse(content)
+        self.judged = content
+        return config
 
     @property
     def setting(self) -> Any:
@@ -198,6 +204,17 @@ class Source:
 
 source = Source()
 setting_changed.connect(source.reset)
+
+
+def remembered(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function keep its latest results until the configuration or a setting changes."""
+
+    @lru_cache(2)
+    def result(config: Config, *args: P.args, **kwargs: P.kwargs) -> R:
+        return function(*args, **kwargs)
+
+    setting_changed.connect(lambda **kwargs: result.cache_clear(), weak=False)
+    return lambda *args, **kwargs: result(source.in_force, *args, **kwargs)
 
 
 def parse(content: bytes | str) -> Config:

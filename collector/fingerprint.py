@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 SUFFIXES = {".py", ".lua"}  # the languages of the code that reports pass through
 DIGITS = 16
-# The code that decides what the store holds. Only a change of it starts the count from zero.
+# The code that stores reports. Only a change of it starts the count from zero.
 STORING = ("cache", "questions.py", "reports", "views/ingest.py")
 
 

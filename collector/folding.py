@@ -8,18 +8,16 @@
   are a/b.
 - The family of an architecture is its kind of processor, one of FAMILIES or "other".
 
-Each rule takes a value as sent, with "" for a missing one, and caches its latest results.
+Each rule takes a value as sent, with "" for a missing one.
 """
 
 import re
-from functools import lru_cache
 
 from packaging.version import Version
 
 NO_RELEASE = ""
 OTHER = "other"
 FINAL = ("~",)  # comes after "a", "b" and "rc"
-CACHED = 20_000  # results cached by each rule, twice the distinct values that a cache holds
 
 # The number in front, and a pre-release as packaging's scheme (PEP 440) knows it. Debian's versions
 # have a tilde before it.
@@ -40,7 +38,6 @@ FAMILIES = {
 }
 
 
-@lru_cache(CACHED)
 def release(app: str) -> str:
     """Return the release of a version, with at least three numbers, or NO_RELEASE."""
     match = _RELEASE.match(app)
@@ -57,7 +54,6 @@ def release(app: str) -> str:
     return ".".join(map(str, numbers)) + pre
 
 
-@lru_cache(CACHED)
 def order(name: str) -> tuple[tuple[int, ...], tuple[str | int, ...]]:
     """Return what to compare a release by: its numbers, then its pre-release, if it is one."""
     version = Version(name)
@@ -69,7 +65,6 @@ def is_final(name: str) -> bool:
     return order(name)[1] == FINAL
 
 
-@lru_cache(CACHED)
 def repository(image: str) -> str:
     """Return the name of an image without the host of its registry."""
     host, slash, rest = image.partition("/")
@@ -78,15 +73,8 @@ def repository(image: str) -> str:
     return rest if is_host else image
 
 
-@lru_cache(CACHED)
 def family(arch: str) -> str:
     """Return the family of an architecture. A family is its own."""
     if arch in FAMILIES:
         return arch
     return next((name for name, pattern in FAMILIES.items() if pattern.match(arch)), OTHER)
-
-
-def clear_caches() -> None:
-    """Drop all cached results: some may be of values that no instance reports any more."""
-    for rule in (release, order, repository, family):
-        rule.cache_clear()

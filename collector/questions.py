@@ -18,7 +18,7 @@ an instance. There are three kinds of questions:
 """
 
 from bisect import bisect_right
-from functools import lru_cache
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -118,7 +118,7 @@ class Flag(Question, frozen=True, tag="flag"):
         return None if is_true is None else "true" if is_true else "false"
 
 
-class Number(Question, frozen=True, tag="number"):
+class Number(Question, frozen=True, tag="number", dict=True):
     """A question that is answered with a whole number, of which only the range is counted."""
 
     bounds: Annotated[tuple[Bound, ...], Meta(min_length=1, max_length=MAX_BOUNDS)]
@@ -128,9 +128,13 @@ class Number(Question, frozen=True, tag="number"):
         if any(first >= next_ for first, next_ in pairwise(self.bounds)):
             raise ValueError("Unusable `bounds`")
 
-    @property
+    @cached_property
     def values(self) -> tuple[str, ...]:
-        return _ranges(self.bounds)
+        ranges = [
+            f"{first}-{next_ - 1}" if next_ - 1 > first else f"{first}"
+            for first, next_ in pairwise((0, *self.bounds))
+        ]
+        return (*ranges, f"{self.bounds[-1]}+")
 
     @property
     def stored(self) -> str:
@@ -146,16 +150,6 @@ class Number(Question, frozen=True, tag="number"):
 
 
 Table = tuple[Choice | Flag | Number, ...]
-
-
-@lru_cache(MAX_QUESTIONS)
-def _ranges(bounds: tuple[int, ...]) -> tuple[str, ...]:
-    """Return the names of the ranges that the bounds separate."""
-    ranges = [
-        f"{first}-{next_ - 1}" if next_ - 1 > first else f"{first}"
-        for first, next_ in pairwise((0, *bounds))
-    ]
-    return (*ranges, f"{bounds[-1]}+")
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", answer: bytes) -> T | None:

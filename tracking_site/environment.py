@@ -1,7 +1,4 @@
-"""The environment variables of the stand-alone server, in one table.
-
-Everything that an operator can set is a field here. A test compares the README's table with it.
-"""
+"""The environment variables of the stand-alone server. A test compares the README's table."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -25,133 +22,31 @@ MOVED = {
 }
 
 
-class Environment(msgspec.Struct, frozen=True, rename="upper"):
-    """The name, type, bounds, meaning and default of each environment variable."""
+Positive = Annotated[int, Meta(ge=1)]
 
-    port: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                le=65535,
-                description="TCP port on all interfaces. Unset: port 8000 on 127.0.0.1 only",
-            ),
-        ]
-        | None
-    ) = None
-    web_concurrency: Annotated[
-        int, Meta(ge=1, description="Number of worker processes. More than 1 requires `REDIS_URL`")
-    ] = 1
-    max_instances: Annotated[
-        int,
-        Meta(
-            ge=1,
-            description="Largest number of instances. When it is reached, new instances get a 503",
-        ),
-    ] = 1_000_000
-    retention_days: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=365,
-            description="Number of whole UTC days that a report counts after the day on which it "
-            "arrives",
-        ),
-    ] = 7
-    history_days: Annotated[
-        int, Meta(ge=0, le=90, description="Number of past days in the history. 0: no history")
-    ] = 90
-    history_folder: Annotated[
-        str,
-        Meta(
-            description="Folder of saved copies of `/stats/archive.csv`, which the server reads "
-            "and never writes. Unset: no history before the start"
-        ),
-    ] = ""
-    min_group: Annotated[
-        int,
-        Meta(
-            ge=1,
-            description="Values that fewer instances report are not listed by name. "
-            "`min_group` in `CONFIG_FILE` takes precedence",
-        ),
-    ] = 1
-    project_name: Annotated[
-        str, Meta(min_length=1, description="Name of the software whose instances report")
-    ] = "Manyfold"
-    public_url: Annotated[
-        str,
-        Meta(
-            description="URL at which clients reach this server, including any path prefix; the "
-            "docs quote it. Unset: an address on 127.0.0.1"
-        ),
-    ] = ""
-    path_prefix: Annotated[
-        str,
-        Meta(
-            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-            description="Path under which a proxy serves this server, such as `/tracker`. The proxy"
-            " must strip it",
-        ),
-    ] = ""
-    docs_url: Annotated[
-        str,
-        Meta(
-            description="Page to which `GET /` redirects a browser. Unset: the docs on this server"
-        ),
-    ] = ""
-    source_url: Annotated[
-        str,
-        Meta(
-            pattern="^$|^https?://",
-            description="URL of the source code that this server runs. Each page links to it. "
-            "Unset: no link",
-        ),
-    ] = ""
-    contact: Annotated[
-        str,
-        Meta(
-            description="Who is responsible for this server and how to reach them, in one line; "
-            "the docs quote it. Unset: the docs say that nobody is named"
-        ),
-    ] = ""
-    config_file: Annotated[
-        str,
-        Meta(
-            description="TOML file with questions, names to hide and releases, read again when it "
-            "changes. Unset: none"
-        ),
-    ] = ""
-    static_root: Annotated[
-        str,
-        Meta(
-            description="Folder of the files that `manage.py collectstatic` collects. Unset: not "
-            "collected"
-        ),
-    ] = ""
-    revision: Annotated[
-        str,
-        Meta(
-            description="Revision of the source code, which `/healthz` shows. Published images set "
-            "it"
-        ),
-    ] = ""
-    redis_url: Annotated[
-        str,
-        Meta(
-            pattern="^$|^(redis|rediss|unix)://",
-            description="URL of the Redis or Valkey store that holds the reports. Unset: they are "
-            "in this process's memory",
-        ),
-    ] = ""
-    redis_unchecked: Annotated[
-        bool,
-        Meta(description="Whether to use a store without checking that it writes nothing to disk"),
-    ] = False
-    secret_key: Annotated[
-        str,
-        Meta(description="Key for the digests of ids in the store. Unset: random at each startup"),
-    ] = ""
+
+class Environment(msgspec.Struct, frozen=True, rename="upper"):
+    """The name, type, bounds and default of each variable; the README's table says the rest."""
+
+    port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    web_concurrency: Positive = 1
+    max_instances: Positive = 1_000_000
+    retention_days: Annotated[int, Meta(ge=1, le=365)] = 7
+    history_days: Annotated[int, Meta(ge=0, le=90)] = 90
+    history_folder: str = ""
+    min_group: Positive = 1
+    project_name: str = ""
+    public_url: str = ""
+    path_prefix: Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = ""
+    docs_url: str = ""
+    source_url: Annotated[str, Meta(pattern="^$|^https?://")] = ""
+    contact: Annotated[str, Meta(pattern=r"^[^\x00-\x1f]*$")] = ""
+    config_file: str = ""
+    static_root: str = ""
+    revision: str = ""
+    redis_url: Annotated[str, Meta(pattern="^$|^(redis|rediss|unix)://")] = ""
+    redis_unchecked: bool = False
+    secret_key: str = ""
 
 
 def read(environ: Mapping[str, str]) -> Environment:
@@ -178,6 +73,11 @@ def read(environ: Mapping[str, str]) -> Environment:
         raise ImproperlyConfigured(
             "REDIS_URL is set, but SECRET_KEY is not. All processes need the same key to count "
             "together. Set SECRET_KEY to a random text of 50 characters."
+        )
+    if environment.redis_url and len(environment.secret_key) < 32:
+        raise ImproperlyConfigured(
+            "SECRET_KEY is shorter than 32 characters, so the digests in the store could be tried "
+            "out. Set it to a random text of 50 characters."
         )
     if environment.web_concurrency > 1 and not environment.redis_url:
         raise ImproperlyConfigured(

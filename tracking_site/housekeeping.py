@@ -33,7 +33,7 @@ def run_forever() -> None:
     """Run the jobs every minute, until the process ends."""
     while True:
         for _ in range(LOOKS):
-            time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are answered
+            time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are handled meanwhile
             run([follow_file])
         run(JOBS)
 

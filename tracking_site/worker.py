@@ -26,21 +26,21 @@ class Connection:
         self.sock = sock
         self.room = ROOM  # bytes that may still arrive
         self.deadline = 0.0  # for a body, by the monotonic clock; `keepalive` is that of a head
-        self.answering = self.idle = False  # idle: its last request was answered
+        self.responding = self.idle = False  # idle: its last request got a response
         self.held = b""  # the head of a response, which waits for a short body
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
 
-    def begin_answer(self) -> None:
+    def begin_response(self) -> None:
         """Treat what arrives from now on as the body of a request."""
         self.room, self.deadline = ROOM, time.monotonic() + BODY_DEADLINE
-        self.answering, self.idle = True, False
+        self.responding, self.idle = True, False
 
-    def end_answer(self) -> None:
+    def end_response(self) -> None:
         """Treat what arrives from now on as the head of the next request."""
         self.room, self.deadline = ROOM, 0.0
-        self.answering, self.idle = False, True
+        self.responding, self.idle = False, True
         self.sendall(b"")
 
     def recv(self, size: int) -> bytes:
@@ -52,7 +52,7 @@ class Connection:
         try:
             data: bytes = self.sock.recv(min(size, self.room))
         except OSError:
-            if self.idle:  # the server stops, or the client is gone: nobody waits for an answer
+            if self.idle:  # the server stops, or the client is gone: nobody waits for a response
                 return b""
             raise
         self.room -= len(data)
@@ -61,8 +61,8 @@ class Connection:
 
     def sendall(self, data: bytes) -> None:
         """Send data, a head together with a short body. Raises TimeoutError after SEND_DEADLINE."""
-        if self.answering:  # gunicorn sends the head first, and by itself
-            self.held, self.answering = data, False
+        if self.responding:  # gunicorn sends the head first, and by itself
+            self.held, self.responding = data, False
             return
         pieces = [self.held + data] if len(data) <= SHORT else [self.held, data]
         self.held = b""
@@ -98,14 +98,14 @@ class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed
         urlsplit.cache_clear()  # type: ignore[attr-defined]  # not in the stubs
         if req.req_number > 1:
             gevent.sleep(0)  # gives others a turn, however many requests this client has sent
-        sock.begin_answer()
+        sock.begin_response()
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
-            sock.end_answer()
+            sock.end_response()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop, without waiting for connections whose last request was answered."""
+        """Stop, without waiting for connections whose last request got a response."""
         super().handle_exit(sig, frame)
         gevent.spawn(self.end_idle_connections)
 

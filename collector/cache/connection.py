@@ -99,11 +99,11 @@ class Client:
     def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
         """Run an operation with what else store.lua has in ARGV. Raises Unavailable."""
         script = self.write if operation in WRITES else self.run_always
-        answer = self._call(lambda: script([prefix], [operation, *arguments]))
+        reply = self._call(lambda: script([prefix], [operation, *arguments]))
         if self.logged and operation in WRITES:
             log.warning("The store takes reports again.")
             self.logged = ""
-        return answer
+        return reply
 
     def check_server(self) -> None:
         """Raise UnmetRequirements or another Unavailable if the server takes no reports."""
@@ -111,7 +111,7 @@ class Client:
 
     def _call(self, function: Callable[[], Any]) -> Any:
         if time.monotonic() < self.away_until:
-            raise Unavailable("it did not answer a moment ago")
+            raise Unavailable("it did not respond a moment ago")
         _deadline.set(time.monotonic() + TIMEOUT)
         try:
             return function()
@@ -188,6 +188,10 @@ def _reason(error: Exception) -> str:
         return str(error)
     if type(error) in (exceptions.ConnectionError, exceptions.TimeoutError):
         return "it cannot be reached"
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return "its memory is full (maxmemory)"
+    if isinstance(error, exceptions.ReadOnlyError):
+        return "it is a read-only replica"
     code = str(error).partition(" ")[0][:20]  # such as MISCONF
     return f"{type(error).__name__} {code if code.isupper() else ''}".rstrip()
 

@@ -54,7 +54,7 @@ from collector.fingerprint import STORING, fingerprint
 # keys, two digests of 112 bits are equal with a probability of 1e-22.
 DIGEST_SIZE = 14
 Day = Annotated[int, Meta(ge=0, le=2_000_000)]  # since 1970-01-01; Python's dates end soon after
-Moment = Annotated[float, Meta(ge=0, le=2_000_000 * 86400)]
+Timestamp = Annotated[float, Meta(ge=0, le=2_000_000 * 86400)]
 
 
 class PackedTally(Struct, array_like=True):
@@ -71,7 +71,7 @@ class PackedState(Struct, array_like=True):
 
     epoch: str  # differs if the store was lost in between
     change: int
-    since: Moment
+    since: Timestamp
     tally: PackedTally
     closed: list[tuple[Day, str]] | None = None
 
@@ -122,14 +122,14 @@ class RedisCache(TallyCache):
 
     def read(self, known: State = EMPTY) -> State | None:
         change = known.change if isinstance(known.change, tuple) else ("", 0)
-        answer = self._run("read", *change)
-        if answer is None:
+        reply = self._run("read", *change)
+        if reply is None:
             return None
         try:
-            packed = msgspec.msgpack.decode(answer[0], type=PackedState)
+            packed = msgspec.msgpack.decode(reply[0], type=PackedState)
             closed = known.closed
             if packed.closed is not None:
-                tallies = (msgspec.msgpack.decode(each, type=PackedTally) for each in answer[1:])
+                tallies = (msgspec.msgpack.decode(each, type=PackedTally) for each in reply[1:])
                 closed = {day: summary.encode() for day, summary in packed.closed} | {
                     each.day: _tally(each) for each in tallies
                 }
@@ -141,7 +141,7 @@ class RedisCache(TallyCache):
         self._run("keep", day, summary)
 
     def expire(self) -> None:
-        """Do so, and check the server's configuration again."""
+        """Close the day that is over, free expired keys, and check the server again."""
         self.client.check_server()
         self._expire()
 
@@ -151,12 +151,12 @@ class RedisCache(TallyCache):
 
     def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
         limits = self.max_entries, self.max_values
-        answer = self._run("put", self._digest(name), encode(value), *limits, *answers)
-        if answer == b"CacheFull":
+        reply = self._run("put", self._digest(name), encode(value), *limits, *answers)
+        if reply == b"CacheFull":
             raise CacheFull(f"{self.max_entries} keys are live")
-        if answer == b"TooManyValues":
+        if reply == b"TooManyValues":
             raise TooManyValues(f"{self.max_values} distinct values are live")
-        return int(answer) + self.retention_days + 1
+        return int(reply) + self.retention_days + 1
 
     def _digest(self, name: str) -> bytes:
         raw = name.encode("utf-8", "surrogatepass")
@@ -165,9 +165,9 @@ class RedisCache(TallyCache):
     def _run(self, operation: str, *arguments: Any) -> Any:
         """Run an operation, and before it `expire` if it is the first one of a day."""
         for _ in range(3):
-            answer = self._run_now(operation, *arguments)
-            if answer != b"NewDay":
-                return answer
+            reply = self._run_now(operation, *arguments)
+            if reply != b"NewDay":
+                return reply
             self._expire()
         raise Unavailable("The clocks of the servers differ by more than a minute.")
 

@@ -2,19 +2,18 @@
 
 import json
 import re
-from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from django.core.signals import setting_changed
 from django.template import Context, Engine, Library
 from django.utils.text import get_text_list
+from django.utils.translation import override
 from markdown import Markdown
 
 from collector.cache import answer_unit
-from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, conf
-from collector.config import Config
+from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, UNNAMED, conf
+from collector.config import remembered
 from collector.numbers.days import iso_date
 from collector.numbers.trends import ENOUGH
 from collector.reports.fields import FIELDS
@@ -39,38 +38,31 @@ def text(value: object) -> str:
     return re.sub(r"[\\`*_{}\[\]()!|~]", lambda match: f"&#{ord(match[0])};", escape(f"{value}"))
 
 
+@remembered
 def page(name: str) -> str:
     """Return the text of a docs page as HTML."""
-    return _page(name, conf.config)
-
-
-def welcome(url: str) -> str:
-    """Return the first section of the docs as HTML, with a link to the docs at `url`."""
-    return _welcome(url, conf.config)
-
-
-@lru_cache(len(TITLES))
-def _page(name: str, config: Config) -> str:
     return _html(markdown(name))
 
 
-@lru_cache(1)
-def _welcome(url: str, config: Config) -> str:
+@remembered
+def welcome(url: str) -> str:
+    """Return the first section of the docs as HTML, with a link to the docs at `url`."""
     first_section = markdown("docs").split("[TOC]")[0]
     return _html(f"{first_section}\n[Read the docs]({url})\n")
 
 
 def markdown(name: str) -> str:
     """Return the Markdown of a docs page, with the settings and examples filled in."""
-    # Markdown escapes what is in code; elsewhere, the template escapes: it uses `text` for
-    # what the configuration file says.
+    # Markdown escapes code. Elsewhere, the template escapes the texts of the configuration file
+    # with `text`.
     source = (SOURCES / f"{name}.md").read_text(encoding="utf-8")
     engine = Engine(autoescape=False, builtins=[__name__])
-    return engine.from_string(source).render(Context(facts(), autoescape=False))
+    with override("en"):  # whatever language the first visitor prefers
+        return engine.from_string(source).render(Context(facts(), autoescape=False))
 
 
 def facts() -> dict[str, Any]:
-    """Return what the templates use: the settings in force, and examples that follow them."""
+    """Return the context of the templates: the settings in force, and examples that follow them."""
     counted = [field.label for field in FIELDS if field.counted_as]
     report = example(conf.questions)
     return {
@@ -93,17 +85,9 @@ def facts() -> dict[str, Any]:
         "report": json.dumps(report),
         "report_indented": json.dumps(report, indent=2),
         "settings": conf.in_force(),
+        "unnamed": UNNAMED,
     }
 
 
 def _html(source: str) -> str:
     return Markdown(extensions=EXTENSIONS, extension_configs={"toc": TOC}).convert(source)
-
-
-def _clear_pages(**kwargs: Any) -> None:
-    """Follow `override_settings`."""
-    _page.cache_clear()
-    _welcome.cache_clear()
-
-
-setting_changed.connect(_clear_pages)

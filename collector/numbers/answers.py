@@ -6,7 +6,7 @@ over, rounded down, so no filter can apply to them, and they cannot be joined to
 
 from collections.abc import Iterator, Mapping
 
-from collector.cache import answer_unit
+from collector.cache.base import ANSWER_UNIT
 from collector.numbers.breakdowns import Counts
 from collector.questions import Table
 
@@ -21,12 +21,12 @@ def names_of(answers: Mapping[str, str | None]) -> Iterator[str]:
             yield f"{question}="
 
 
-def of_day(counted: Mapping[str, int], questions: Table) -> tuple[Answers, Counts]:
+def of_day(counted: Mapping[str, int], questions: Table, min_group: int) -> tuple[Answers, Counts]:
     """Return the answers to each question on a day, and the number of instances that answered.
 
     A value that too few instances gave is left out, and so is a question that too few answered.
     """
-    unit = answer_unit()
+    unit = max(ANSWER_UNIT, min_group)
     rounded = {name: n // unit * unit for name, n in counted.items() if n >= unit}
     asked = [each for each in questions if f"{each.name}=" in rounded]
     return {

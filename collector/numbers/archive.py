@@ -26,6 +26,7 @@ RELEASES, OTHER = RELEASE.breakdown, f"other {RELEASE.breakdown}"
 HEADER = ",".join(COLUMNS) + "\n"
 FIRST = "2000-01-01"  # an earlier date is a mistake
 MAX_FILE = 16_000_000  # bytes, more than ten years take
+MAX_DAY = 20_000  # bytes of the rows of a day; fifty of the longest names take half as many
 MAX_DIGITS = 10  # of a number of instances
 SLICE = 500  # lines that are read before other requests take their turn
 log = logging.getLogger(__name__)
@@ -33,10 +34,6 @@ log = logging.getLogger(__name__)
 Files = tuple[tuple[str, int, int], ...]  # the name, time of change and size of each
 Row = tuple[str, str, str, int]
 Counts = dict[tuple[str, str], int]  # by breakdown and name
-
-
-class InvalidFile(Exception):
-    """A file cannot be used. The message has the file, the line and the reason."""
 
 
 class Totals(Struct, frozen=True, array_like=True):
@@ -68,7 +65,7 @@ EMPTY = Archive({}, None, ())
 
 
 class Folder:
-    """Keeps what was last read from HISTORY_FOLDER."""
+    """Keeps the archive that was last read from HISTORY_FOLDER."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -127,15 +124,15 @@ def read(folder: str) -> Archive:
     files = _files(folder)
     for name, _, _ in files:
         try:
-            days |= _read_file(Path(folder, name), days)
-        except InvalidFile as error:
+            days = _read_file(Path(folder, name), days) | days
+        except ValueError as error:
             problems.append(str(error))
         time.sleep(0)
     return Archive({to_day(text): days[text] for text in sorted(days)}, files, tuple(problems))
 
 
 def _follow(latest: Archive, folder: str) -> Archive:
-    """Return the archive that follows the latest one, and log what is newly left out."""
+    """Return the archive that follows the latest one, and log each new problem."""
     try:
         archive = latest if _files(folder) == latest.files else read(folder)
     except OSError as error:
@@ -153,7 +150,7 @@ def _files(folder: str) -> Files:
 
 
 def _entry(entry: os.DirEntry[str]) -> tuple[str, int, int]:
-    """Return the name of a file and what differs if it has changed: its time and its size."""
+    """Return the name of a file, and its time and size, which show a change."""
     try:
         stat = entry.stat()
     except OSError:
@@ -162,7 +159,7 @@ def _entry(entry: os.DirEntry[str]) -> tuple[str, int, int]:
 
 
 def _read_file(path: Path, known: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the days of a file that are not known yet. Raises InvalidFile."""
+    """Return the days of a file that are not known yet. Raises ValueError."""
     number = 1
     days: dict[str, bytes] = {}
     day, counts = "", Counts()  # the day whose rows are being read
@@ -184,24 +181,26 @@ def _read_file(path: Path, known: Mapping[str, bytes]) -> dict[str, bytes]:
                 days[day], counts = _encode(counts), {}
         _require(not counts, "the last day is incomplete")
     except OSError as error:
-        raise InvalidFile(f"{path.name!r} cannot be read: {error.strerror}.") from None
+        raise ValueError(f"{path.name!r} cannot be read: {error.strerror}.") from None
     except (ValueError, csv.Error) as error:
-        raise InvalidFile(f"{path.name!r}, line {number}: {error}.") from None
+        raise ValueError(f"{path.name!r}, line {number}: {error}.") from None
     return days
 
 
 def _lines(text: str, known: Container[str]) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line below the header, without those of known days.
+    """Yield the number and the text of each line below the header, unless its day is known.
 
-    A file that is saved every day has mostly known days. They are skipped by their last row.
+    A file that is saved every day has mostly known days. Their last rows show where to go on.
     """
     number, start = 2, len(HEADER)
     while start < len(text):
         end = text.find("\n", start) + 1 or len(text)
         date = text[start:end].partition(",")[0]
-        if date in known:
-            last = text.find(f"\n{date},{OTHER},", start)
-            end = text.find("\n", max(last + 1, start)) + 1 or len(text)
+        last = text.find(f"\n{date},{OTHER},", start, start + MAX_DAY) if date in known else -1
+        stop = text.find("\n", last + 1) + 1 if last > 0 else 0
+        # No row of another day may stand between the rows of a day that is skipped.
+        if stop and text.count("\n", start, stop) == text.count(f"\n{date},", start, stop) + 1:
+            end = stop
         else:
             yield number, text[start:end]
         number += text.count("\n", start, end)

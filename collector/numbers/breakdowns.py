@@ -9,8 +9,17 @@ from msgspec import Meta, Struct
 
 from collector.cache import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
-from collector.folding import NO_RELEASE, order, release
-from collector.numbers.dimensions import FAMILY, RAW, RELEASE, REPOSITORY, Rules, group
+from collector.folding import NO_RELEASE
+from collector.numbers.dimensions import (
+    FAMILY,
+    RAW,
+    RELEASE,
+    REPOSITORY,
+    Rules,
+    group,
+    order,
+    release,
+)
 
 COUNT_BYTES = 10  # in JSON: the eight digits of the largest count, a colon and a comma
 PERCENT = 95  # of the instances on listed releases run the named release or a newer one
@@ -91,7 +100,7 @@ def others(instances: int, listed: Iterable[Counts]) -> Others:
 
 
 def fold(instances: int, counts: Mapping[str, Mapping[str, int]], min_group: int) -> Folded:
-    """Return the folded breakdowns of what `count_names` returned."""
+    """Return the folded breakdowns from the result of `count_names`."""
     releases = list_names(counts[RELEASE.name], min_group)
     releases = {name: releases[name] for name in sorted(releases, key=order, reverse=True)}
     not_releases = list_names(

@@ -30,8 +30,3 @@ def to_day(text: Date) -> int:
     if f"{EPOCH + timedelta(day)}" != text:  # Python reads further forms, such as 2026-W49-5
         raise ValueError(text)
     return day
-
-
-def whole_day_since(since: float, today: int) -> bool:
-    """Return whether a whole UTC day lies between a timestamp and the beginning of today."""
-    return today > -(-since // DAY)

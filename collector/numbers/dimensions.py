@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from collector import folding
+from collector import folding, patterns
 from collector.cache import Name, decode
 from collector.cache.tally import NULL
 from collector.config import NO_CONFIG, NO_HIDE, Config, Hide
-from collector.numbers import patterns
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Version
+
+CACHED = 20_000  # results that each rule remembers, twice the distinct versions that a cache holds
+release = lru_cache(CACHED)(folding.release)
+order = lru_cache(CACHED)(folding.order)
+repository = lru_cache(CACHED)(folding.repository)
+family = lru_cache(CACHED)(folding.family)
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Dimension:
 
     name: str  # of the filter
     breakdown: str  # its key in the statistics
-    label: str  # what people call it
+    label: str  # for people
     field: str
     max_length: int  # characters of a name
     fold: Callable[[str], str] = str
@@ -38,14 +43,14 @@ RAW = tuple(
     if field.counted_as
 )
 VERSION, IMAGE, ARCHITECTURE = RAW
-RELEASE = Dimension("release", "releases", "release", "app", 128, folding.release)
-REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, folding.repository)
-FAMILY = Dimension("family", "families", "processor", "arch", 16, folding.family)
+RELEASE = Dimension("release", "releases", "release", "app", 128, release)
+REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, repository)
+FAMILY = Dimension("family", "families", "processor", "arch", 16, family)
 FOLDED = (RELEASE, REPOSITORY, FAMILY)
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 
 
-@lru_cache(folding.CACHED)
+@lru_cache(CACHED)
 def names_in(value: Name) -> Mapping[str, str]:
     """Return the name that a stored version has in each dimension. Raises Unavailable."""
     version = decode(value, Version)
@@ -54,10 +59,7 @@ def names_in(value: Name) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules in force.
-
-    No name of a group below the minimum is listed, and none that the configuration hides.
-    """
+    """The rules in force: no name below the minimum is listed, and no hidden one."""
 
     min_group: int = 1
     config: Config = NO_CONFIG
@@ -76,7 +78,7 @@ def hides(hide: Hide, dimension: Dimension, name: str) -> bool:
 
 
 def visible_names(value: Name, hide: Hide) -> Mapping[str, str]:
-    """Return the names of a stored version by dimension, without those of a hidden field."""
+    """Return the names of a stored version by dimension. A hidden field has none."""
     names = names_in(value)
     if hide == NO_HIDE:
         return names
@@ -84,7 +86,7 @@ def visible_names(value: Name, hide: Hide) -> Mapping[str, str]:
     return {name: names[name] for name in names if ALL[name].field not in hidden}
 
 
-@lru_cache(2)  # of all versions, and of those that a filter selects
+@lru_cache(2)  # of all versions, and of a selection
 def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, list[Name]]]:
     """Return the stored versions by dimension and name, without hidden names.
 
@@ -100,7 +102,6 @@ def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, lis
 
 
 def forget_names() -> None:
-    """Forget all names; those that are needed are computed again."""
-    group.cache_clear()
-    names_in.cache_clear()
-    folding.clear_caches()
+    """Forget all names. They are computed again when they are needed."""
+    for each in (group, names_in, release, order, repository, family):
+        each.cache_clear()

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from collector import patterns
 from collector.cache import Name, Tally
 from collector.cache.tally import NULL
 from collector.conf import MAX_FILTERS
-from collector.numbers import patterns
 from collector.numbers.dimensions import ALL, RELEASE, Dimension, Rules, visible_names
-from collector.numbers.patterns import Patterns
-from collector.reports.parsing import Refusal
+from collector.patterns import Patterns
+from collector.refusal import Refusal
 
 ESTABLISHED, TRUE = "established", "true"  # the parameter that selects established instances
 
@@ -29,7 +29,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Filters:
-    """Which instances to count: those that match all names, and perhaps only established ones."""
+    """The instances to count match all names, and are established if that is asked for."""
 
     names: tuple[Filter, ...] = ()
     established: bool = False
@@ -40,12 +40,7 @@ LATEST = "latest"  # in a filter of releases: the newest final release that is p
 
 
 def parse(query: Mapping[str, Sequence[str]]) -> Filters:
-    """Return the filters of a query: the values given for each dimension.
-
-    The values are patterns. `established=true` selects the established instances. Other parameters
-    are ignored. Raise Refusal if one dimension has more than MAX_FILTERS values, or if a value is
-    too long or is not printable ASCII.
-    """
+    """Return the filters of a query, whose other parameters are ignored. Raises Refusal."""
     names = tuple(_filter(ALL[name], values) for name, values in query.items() if name in ALL)
     established = query.get(ESTABLISHED, ())
     if any(value != TRUE for value in established):
@@ -54,7 +49,7 @@ def parse(query: Mapping[str, Sequence[str]]) -> Filters:
 
 
 def max_length(dimension: Dimension) -> int:
-    r"""Return how many characters a filter value may have: those of a name and a final `\*`."""
+    r"""Return the most characters of a filter value: a name and a final `\*`."""
     return dimension.max_length + 2
 
 
@@ -75,9 +70,8 @@ def _filter(dimension: Dimension, values: Sequence[str]) -> Filter:
 def select(tally: Tally, filters: Sequence[Filter], rules: Rules) -> set[Name]:
     """Return the values in a tally that match all filters.
 
-    Instances that have the same names in the filtered dimensions form a group. Groups below the
-    minimum and hidden names are left out, because a filter must not reveal a name that may not be
-    listed.
+    A filter must not reveal a name that may not be listed: hidden names are left out, and so are
+    instances with the same names in the filtered dimensions if they are fewer than the minimum.
     """
     filters = tuple(_with_latest(one, rules.config.latest) for one in filters)
     matches = []

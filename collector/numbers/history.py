@@ -5,8 +5,9 @@ A summary contains only counts, and the cache keeps it where it keeps the report
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -14,7 +15,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from collector.cache import State, Tally, TallyCache, decode, encode
 from collector.cache.tally import NULL
 from collector.conf import MAX_ANSWER_BYTES, MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
-from collector.folding import release
 from collector.numbers import answers
 from collector.numbers.answers import Answers
 from collector.numbers.archive import ArchivedDay, Totals
@@ -28,6 +28,7 @@ from collector.numbers.dimensions import (
     Dimension,
     Rules,
     hides,
+    release,
 )
 from collector.numbers.memo import Memo
 
@@ -86,30 +87,37 @@ class Past(Memo):
     rules: Rules
     archived: Mapping[int, bytes] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def summaries(self) -> Mapping[int, Summary]:
-        """The summaries by day. A day that could not be summarized is missing."""
-        return self.once("summaries", lambda: dict(_summaries(self.closed)))
+        """The summaries by day, oldest first. A day that could not be summarized is missing."""
+        return {
+            day: decode(content, Summary)
+            for day, content in sorted(self.closed.items())
+            if isinstance(content, bytes) and content != NULL
+        }
 
-    @property
+    @cached_property
+    def in_memory(self) -> Mapping[int, Day]:
+        """The days of the history by number, oldest first."""
+        return {day: self._day(day) for day in self.summaries if conf.history_days}
+
+    @cached_property
     def days(self) -> list[Day]:
-        """The days of the history."""
-        return self.once(
-            "days",
-            lambda: [self._day(day) for day in self.summaries if conf.history_days],
-        )
+        """The days of the history, oldest first."""
+        return [*self.in_memory.values()]
 
-    @property
+    @cached_property
     def totals(self) -> Mapping[int, Totals]:
-        """The totals by day, oldest first. Days in memory win over those in the archive."""
-        return self.once("totals", self._totals)
+        """The totals by day, oldest first. A day in memory wins over one in the archive."""
+        found = {day: decode(content, Totals) for day, content in self.archived.items()}
+        for day, each in self.in_memory.items():
+            found[day] = Totals(each.instances, each.established, each.reported)
+        return dict(sorted(found.items()))
 
     def between(self, first: int, last: int) -> list[Day]:
-        """Return the days from the first to the last, oldest first; those in memory win."""
-        kept = {day: None for day in self.summaries if conf.history_days}
-        days = sorted(day for day in {*kept, *self.archived} if first <= day <= last)
-        in_memory = dict(zip(kept, self.days, strict=True))
-        return [in_memory.get(day) or self._archived_day(day) for day in days]
+        """Return the days from the first to the last, oldest first. A day in memory wins."""
+        days = {day for day in (*self.in_memory, *self.archived) if first <= day <= last}
+        return [self.in_memory.get(day) or self._archived_day(day) for day in sorted(days)]
 
     @property
     def answers(self) -> tuple[Date | None, Answers, Counts]:
@@ -118,7 +126,9 @@ class Past(Memo):
             return None, {}, {}
         day = max(self.summaries)
         counted = self.summaries[day].answers
-        return iso_date(day), *answers.of_day(counted, self.rules.config.questions)
+        return iso_date(day), *answers.of_day(
+            counted, self.rules.config.questions, self.rules.min_group
+        )
 
     def _day(self, day: int) -> Day:
         summary = self.summaries[day]
@@ -131,7 +141,11 @@ class Past(Memo):
         releases = self._list(RELEASE, summary.releases)
         left = others(summary.instances, listed)
         questions = self.rules.config.questions
-        answered = answers.of_day(summary.answers, questions) if questions else (UNSET, UNSET)
+        answered = (
+            answers.of_day(summary.answers, questions, self.rules.min_group)
+            if questions
+            else (UNSET, UNSET)
+        )
         return Day(iso_date(day), *totals, *listed, releases, left, *answered)
 
     def _archived_day(self, day: int) -> Day:
@@ -144,17 +158,16 @@ class Past(Memo):
         releases = self._list(RELEASE, names)
         return Day(iso_date(day), *totals, {}, {}, {}, releases, Others(n, n, n))
 
-    def _totals(self) -> dict[int, Totals]:
-        kept = self.summaries if conf.history_days else {}
-        found = {day: decode(content, Totals) for day, content in self.archived.items()}
-        found |= {day: Totals(s.instances, s.established, s.reported) for day, s in kept.items()}
-        return {day: found[day] for day in sorted(found)}
-
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
         """Return the names of a summary that may be listed under the rules in force."""
         hide = self.rules.config.hide
         shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
         return list_names(shown, self.rules.min_group)
+
+
+def history(days: list[Day], since: float) -> History:
+    """Return past days, and the time at which counting began, which is in POSIX seconds."""
+    return History(iso(since), conf.history_days, days)
 
 
 def summarize_closed_days(cache: TallyCache, state: State, rules: Rules) -> bool:
@@ -200,15 +213,3 @@ def summarize(tally: Tally, rules: Rules) -> Summary:
         listed(RELEASE),
         list_names(tally.answers, 1, len(tally.answers), MAX_ANSWER_BYTES),
     )
-
-
-def history(days: list[Day], since: float) -> History:
-    """Return past days, and the time at which counting began, which is in POSIX seconds."""
-    return History(iso(since), conf.history_days, days)
-
-
-def _summaries(closed: Mapping[int, Tally | bytes]) -> Iterator[tuple[int, Summary]]:
-    for day in sorted(closed):
-        content = closed[day]
-        if isinstance(content, bytes) and content != NULL:
-            yield day, decode(content, Summary)

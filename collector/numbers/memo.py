@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Memo:
-    """Keeps at most MAX_RESULTS results of what it is the source of; it must never change."""
+    """Keeps at most MAX_RESULTS results that were computed from it. It must never change."""
 
     results: dict[Hashable, Any] = field(default_factory=dict, kw_only=True, compare=False)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what `make` returns for this key, and call `make` only the first time."""
-        if key in self.results:
-            result: T = self.results[key]
+        """Return the result of `make` for this key. Only the first time calls `make`."""
+        result: T | None = self.results.get(key)  # one look-up, because others may clear them
+        if result is not None:
             return result
         result = make()
         if len(self.results) >= MAX_RESULTS:

@@ -9,7 +9,6 @@ from collector.cache.tally import NULL
 from collector.conf import DAY, conf
 from collector.numbers import archive, dimensions
 from collector.numbers.archive import Totals
-from collector.numbers.days import whole_day_since
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import Filters, select
 from collector.numbers.history import Past, summarize_closed_days
@@ -18,25 +17,23 @@ from collector.numbers.memo import Memo
 
 @dataclass(frozen=True)
 class Snapshot(Memo):
-    """The state of the cache at one moment, and what was computed from it."""
+    """The state of the cache at one moment, and the results computed from it."""
 
     state: State
     past: Past
 
     @property
     def rules(self) -> Rules:
-        """The rules in force at that moment."""
         return self.past.rules
 
     @property
     def tally(self) -> Tally:
-        """The tally of all instances."""
         return self.state.tally
 
     @property
     def warming_up(self) -> bool:
-        """Whether counting began less than a whole UTC day ago, so that the counts are too low."""
-        return not whole_day_since(self.state.since, self.tally.day)
+        """Whether no whole UTC day lies between the start and today: the counts are too low."""
+        return self.tally.day <= -(-self.state.since // DAY)
 
     @property
     def last_complete_day(self) -> tuple[int, Totals] | None:
@@ -46,7 +43,7 @@ class Snapshot(Memo):
         return None if day is None else (day, self.past.totals[day])
 
     def count_before(self, filters: Filters) -> tuple[int, int] | None:
-        """Return the last complete day and what the filters matched then, if both are known."""
+        """Return the last complete day and the count of the filters then, if both are known."""
         if filters.names or not self.last_complete_day:
             return None
         day, totals = self.last_complete_day
@@ -54,24 +51,13 @@ class Snapshot(Memo):
 
     def select(self, filters: Filters) -> Tally:
         """Return the tally of the instances that the filters match."""
-        tally = self._base(filters)
+        tally = self.tally
+        if filters.established:  # first, so that a group of them below the minimum is left out
+            tally = self.once("established", tally.only_established)
         return tally.only(select(tally, filters.names, self.rules)) if filters.names else tally
 
     def count(self, filters: Filters) -> int:
-        """Return how many instances the filters match."""
-        tally = self._base(filters)
-        if not filters.names:
-            return tally.size
-        return sum(tally.counts[value] for value in select(tally, filters.names, self.rules))
-
-    def _base(self, filters: Filters) -> Tally:
-        """Return the tally in which the filters look for names.
-
-        A group of established instances below the minimum is then left out like any other.
-        """
-        if not filters.established:
-            return self.tally
-        return self.once("established", self.tally.only_established)
+        return self.select(filters).size
 
 
 class Snapshots:
@@ -83,9 +69,9 @@ class Snapshots:
 
     def current(self) -> Snapshot:
         """Return the latest snapshot, or a new one if something has changed."""
-        archived = archive.current().days
+        archived, rules = archive.current().days, Rules(conf.min_group, conf.config)
         with self._lock:
-            self._latest = follow(self._latest, records(), rules_in_force(), archived)
+            self._latest = follow(self._latest, records(), rules, archived)
             return self._latest
 
 
@@ -111,22 +97,13 @@ def follow(
     return Snapshot(state, past)
 
 
-def rules_in_force() -> Rules:
-    """Return the rules that the settings make at this moment."""
-    return Rules(conf.min_group, conf.config)
-
-
 current = Snapshots().current
 
 
 def forget_names() -> None:
-    """Forget all names if one of them is of a version that no instance reports any more.
-
-    Raises Unavailable.
-    """
+    """Forget all names if no instance reports one of them any more. Raises Unavailable."""
     snapshot = current()
-    dimensions.group(
-        tuple(snapshot.tally.counts), snapshot.rules.config.hide
-    )  # has all live names cached
-    if dimensions.names_in.cache_info().currsize > len(snapshot.tally.counts.keys() - {NULL}):
+    live = snapshot.tally.counts
+    dimensions.group(tuple(live), snapshot.rules.config.hide)  # has all live names cached
+    if dimensions.names_in.cache_info().currsize > len(live.keys() - {NULL}):
         dimensions.forget_names()

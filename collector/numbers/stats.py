@@ -73,10 +73,7 @@ class Numbers(Struct, frozen=True):
 
 
 def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
-    """Return the statistics of the instances that the filters match.
-
-    No filter applies to the answers.
-    """
+    """Return the statistics of the instances that the filters match, and all answers."""
     tally, rules = snapshot.select(filters), snapshot.rules
     counts = count_names(tally, rules)
     listed = versions, images, architectures = [
@@ -105,7 +102,7 @@ def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
 
 
 def published(releases: Counts, config: Config) -> Published:
-    """Return what the table of releases says of the listed ones."""
+    """Return the dates and the vulnerabilities of the listed releases that the table has."""
     in_table = {name: config.published[name] for name in releases if name in config.published}
     vulnerable = {name: releases[name] for name, each in in_table.items() if each.vulnerable}
     dates = {name: f"{each.date}" for name, each in in_table.items()}
@@ -113,10 +110,7 @@ def published(releases: Counts, config: Config) -> Published:
 
 
 def last_reported(tally: Tally, retention_days: int) -> dict[Date, int]:
-    """Return the number of instances by the day of their latest report, oldest first.
-
-    Every day of the window has a number.
-    """
+    """Return the instances by the day of their latest report, for each day of the window."""
     by_day: Counter[int] = Counter()
     for cohort in tally.cohorts:
         by_day[cohort.day] += cohort.size

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeVar
 
-from collector import folding
 from collector.conf import conf
 from collector.numbers.breakdowns import count_names
 from collector.numbers.days import EPOCH, to_day
-from collector.numbers.dimensions import RELEASE
+from collector.numbers.dimensions import RELEASE, order
 from collector.numbers.filters import Filters
 from collector.numbers.history import Day, Past
 from collector.numbers.snapshot import Snapshot
@@ -49,7 +48,7 @@ def today_so_far(numbers: Numbers) -> Day:
 
 
 def calendar(days: Mapping[int, T]) -> tuple[list[date], list[T | None]]:
-    """Return each date from the first day to the last, and what it has, or None for a gap."""
+    """Return each date from the first day to the last, and its value, or None for a gap."""
     numbers = range(min(days), max(days) + 1)
     return [EPOCH + timedelta(days=number) for number in numbers], [*map(days.get, numbers)]
 
@@ -76,9 +75,8 @@ def totals(snapshot: Snapshot, first: int) -> dict[int, int]:
 def known_releases(snapshot: Snapshot, days: Iterable[Day]) -> set[str]:
     """Return the releases that a picture for other sites may name: a flood of one day adds none.
 
-    Those are the releases that the operator published, if the configuration has them. Otherwise,
-    ENOUGH established instances run each of them now, or ENOUGH instances ran it on two of the days
-    between which all reports were renewed.
+    If the operator published none, ENOUGH established instances must run a release now, or ENOUGH
+    instances must have run it on two days between which all reports were renewed.
     """
     if published := snapshot.rules.config.published:
         return set(published)
@@ -120,7 +118,7 @@ def _largest(past: Past, days: Sequence[Day], named: Container[str] | None) -> l
     }
     first = sorted(best.keys() & now, key=lambda name: (-now[name], name))[: LARGEST // 2]
     names = dict.fromkeys([*first, *sorted(best, key=lambda name: (-best[name], name))])
-    return sorted([*names][:LARGEST], key=folding.order)
+    return sorted([*names][:LARGEST], key=order)
 
 
 def _largest_shares(days: Iterable[Day]) -> dict[str, float]:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from collector.questions import Table
+from collector.refusal import Refusal
 from collector.reports.fields import FIELDS
 
 # In ECMAScript `$` matches only at the end, in Python also before a final line break. This
@@ -76,15 +77,6 @@ class Report(NamedTuple):
     id: str
     version: Version
     answers: dict[str, str | None]
-
-
-class Refusal(Exception):
-    """Invalid input: what is wrong, what to send instead, and in which field, if it is in one."""
-
-    def __init__(self, problem: str, field: str | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.field = field
 
 
 _body_decoder = msgspec.json.Decoder(Body)

@@ -1,4 +1,4 @@
-"""What a report is worth beside the names that the configuration file has."""
+"""Compare a report with the releases and images in the configuration file."""
 
 from collections.abc import Iterator
 from typing import Annotated

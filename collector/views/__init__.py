@@ -1,1 +1,1 @@
-"""What is served: each view reads a request, asks one module, and writes one answer."""
+"""The views: each one reads a request, asks one module, and writes one response."""

@@ -1,9 +1,9 @@
-"""Badges: how many instances there are, for a README. A badge never answers with an error."""
+"""Badges: how many instances there are, for a README. A badge is never an error."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from contextlib import suppress
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -15,8 +15,8 @@ from collector.cache import Unavailable
 from collector.numbers import filters
 from collector.numbers.days import iso_date
 from collector.numbers.snapshot import Snapshot, current
-from collector.reports.parsing import Refusal
-from collector.views.endpoint import Endpoint, conditional, etag_of
+from collector.refusal import Refusal
+from collector.views.endpoint import Endpoint, conditional
 from collector.views.layout import render
 
 LABEL = "instances"
@@ -24,7 +24,6 @@ LABEL_LIMIT = 64  # characters; a longer label is cut
 COLOR = "blue"
 CACHE_SECONDS = 300  # the least that shields.io accepts
 UNKNOWN = "unknown"
-WARMING_UP = "warming up"
 
 # The names of colors that shields.io knows, in shades with enough contrast for white text.
 COLORS = {
@@ -41,23 +40,13 @@ _HEX = re.compile(r"(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
 _NOT_PRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd]")
 
 
-@dataclass(frozen=True)
-class Badge:
-    """What a badge shows."""
+class Badge(NamedTuple):
+    """The texts and the color of a badge."""
 
     label: str
-    message: str
+    message: str  # on the badge that shields.io draws, which has only the count
     color: str
-    warming_up: bool = False
-    before: tuple[int, int] | None = None  # the last complete day and its count, if to be shown
-
-    @property
-    def full_message(self) -> str:
-        """The message, with a note if the count is still too low."""
-        if self.before:
-            day, count = self.before
-            return f"{count} on {iso_date(day)}"
-        return f"{self.message}, {WARMING_UP}" if self.warming_up else self.message
+    full_message: str  # with a note if the count is still too low
 
 
 class BadgeDescription(Struct, frozen=True):
@@ -71,34 +60,28 @@ class BadgeDescription(Struct, frozen=True):
 
 
 def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
-    """Return the badge for a query.
-
-    It has `label` and `color`, and the filters of the statistics, or `question` and `is`.
-    """
+    """Return the badge for `label`, `color`, and either filters or `question` and `is`."""
     question = _last(query, "question", "") if "question" in query else None
     label = _NOT_PRINTABLE.sub("", _last(query, "label", question or LABEL))[:LABEL_LIMIT] or LABEL
     color = _last(query, "color", COLOR).removeprefix("#")
     if color not in COLORS and not _HEX.match(color):
         color = COLOR
-    try:
+    count, before = None, None
+    with suppress(Unavailable, Refusal):
         snapshot = current()
-        instances = _count(snapshot, query, question)
-        before = None if question is not None else snapshot.count_before(filters.parse(query))
-    except (Unavailable, Refusal):
-        instances = None
-    if instances is None:
-        return Badge(label, UNKNOWN, color)
-    return Badge(label, str(instances), color, snapshot.warming_up, before)
-
-
-def _count(
-    snapshot: Snapshot, query: Mapping[str, Sequence[str]], question: str | None
-) -> int | None:
-    """Return the number that a badge shows, or None if it is not known. Raises Refusal."""
-    if question is not None:
-        return _count_answers(snapshot, question, _last(query, "is", ""))
-    chosen = filters.parse(query)
-    return snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
+        if question is not None:
+            count = _count_answers(snapshot, question, _last(query, "is", ""))
+        else:
+            chosen = filters.parse(query)
+            count = snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
+            before = snapshot.count_before(chosen)
+    if count is None:
+        return Badge(label, UNKNOWN, color, UNKNOWN)
+    full = f"{count}, warming up" if snapshot.warming_up else f"{count}"
+    if before:
+        day, count_then = before
+        full = f"{count_then} on {iso_date(day)}"
+    return Badge(label, f"{count}", color, full)
 
 
 def _count_answers(snapshot: Snapshot, name: str, value: str) -> int | None:
@@ -114,34 +97,6 @@ def _count_answers(snapshot: Snapshot, name: str, value: str) -> int | None:
     return answers.get(name, {}).get(value, 0) if value else answered.get(name, 0)
 
 
-def static_url(badge: Badge) -> str:
-    """Return the URL of the same badge as shields.io draws it."""
-    parts = (badge.label, badge.message, badge.color)
-    return "https://img.shields.io/badge/" + "-".join(map(_escape, parts))
-
-
-def description(badge: Badge) -> BadgeDescription:
-    """Return a badge as shields.io wants it described."""
-    return BadgeDescription(1, badge.label, badge.full_message, badge.color, CACHE_SECONDS)
-
-
-def svg(badge: Badge) -> str:
-    """Return a badge as SVG."""
-    label, message = _width(badge.label), _width(badge.full_message)
-    return render(
-        "badge.svg",
-        {
-            "badge": badge,
-            "fill": COLORS.get(badge.color, f"#{badge.color}"),
-            "label_width": label,
-            "message_width": message,
-            "width": label + message,
-            "label_middle": label / 2,
-            "message_middle": label + message / 2,
-        },
-    )
-
-
 class BadgeView(Endpoint):
     """A view of the badge for the query."""
 
@@ -149,18 +104,16 @@ class BadgeView(Endpoint):
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body = self.body(self.badge())
-        return conditional(request, body, self.content_type, etag_of(body))
+        return conditional(request, self.body(self.badge()), self.content_type)
 
     def badge(self) -> Badge:
         """Return the badge for the query, or an unknown one for a query that Django refuses."""
         try:
             return badge_for(dict(self.request.GET.lists()))
         except SuspiciousOperation:
-            return Badge(LABEL, UNKNOWN, COLOR)
+            return Badge(LABEL, UNKNOWN, COLOR, UNKNOWN)
 
     def body(self, badge: Badge) -> bytes:
-        """Return the badge as it is answered."""
         raise NotImplementedError
 
 
@@ -168,15 +121,19 @@ class BadgeRedirect(BadgeView):
     """Redirects to the badge that shields.io draws."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        headers = {"Cache-Control": "no-cache"}
-        return HttpResponseRedirect(static_url(self.badge()), headers=headers)
+        badge = self.badge()
+        parts = "-".join(map(_escape, (badge.label, badge.message, badge.color)))
+        url = f"https://img.shields.io/badge/{parts}"
+        return HttpResponseRedirect(url, headers={"Cache-Control": "no-cache"})
 
 
 class BadgeJson(BadgeView):
     """Describes the badge to shields.io."""
 
     def body(self, badge: Badge) -> bytes:
-        return msgspec.json.encode(description(badge))
+        return msgspec.json.encode(
+            BadgeDescription(1, badge.label, badge.full_message, badge.color, CACHE_SECONDS)
+        )
 
 
 class BadgeSvg(BadgeView):
@@ -185,7 +142,17 @@ class BadgeSvg(BadgeView):
     content_type = "image/svg+xml"
 
     def body(self, badge: Badge) -> bytes:
-        return svg(badge).encode()
+        label, message = _width(badge.label), _width(badge.full_message)
+        context = {
+            "badge": badge,
+            "fill": COLORS.get(badge.color, f"#{badge.color}"),
+            "label_width": label,
+            "message_width": message,
+            "width": label + message,
+            "label_middle": label / 2,
+            "message_middle": label + message / 2,
+        }
+        return render("badge.svg", context).encode()
 
 
 def _width(text: str) -> int:

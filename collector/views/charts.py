@@ -4,8 +4,9 @@ A date without a number is None, and a gap in the chart.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import accumulate
 
 from django.utils.safestring import SafeString
 
@@ -14,7 +15,7 @@ from collector.numbers.days import to_day
 from collector.numbers.history import Day
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.trends import Adoption
-from collector.reports.parsing import Refusal
+from collector.refusal import Refusal
 from collector.views.layout import render
 
 WIDTH, HEIGHT = 684, 240  # of the area in which a chart draws; the template adds the margins
@@ -23,7 +24,7 @@ YEAR = 365  # past days; below a longer chart are months
 DATES = 6  # at most this many dates below the chart
 LETTERS = "ABCDEFGH"  # of the layers of a stack, the lowest first
 THIN = 8  # percent; a layer that is thinner has no room for its letter
-# The periods that a chart of growth can show: what they are called, and their past days.
+# The periods that a chart of growth can show: their labels and their past days.
 PERIOD, PERIOD_DEFAULT = "period", "90-days"
 PERIODS = {
     PERIOD_DEFAULT: ("90 days", 90),
@@ -108,7 +109,7 @@ def stack(title: str, dates: Sequence[date], shares: Sequence[Values]) -> SafeSt
     # Each layer is drawn down to zero, the highest first, so that the lower ones cover it.
     layers = [
         _layer(number, dates, sums, shares[number][-1] or 0)
-        for number, sums in reversed(list(enumerate(_running_sums(shares))))
+        for number, sums in reversed(list(enumerate(accumulate(shares, _add))))
     ]
     return _chart(title, dates, 100, layers=layers)
 
@@ -125,12 +126,9 @@ def _layer(
     return layer
 
 
-def _running_sums(shares: Sequence[Values]) -> Iterator[Values]:
-    sums: list[float | None] = [0] * len(shares[0])
-    for values in shares:
-        pairs = zip(sums, values, strict=True)
-        sums = [None if a is None or b is None else min(a + b, 100) for a, b in pairs]
-        yield sums
+def _add(sums: Values, values: Values) -> Values:
+    pairs = zip(sums, values, strict=True)
+    return [None if a is None or b is None else min(a + b, 100) for a, b in pairs]
 
 
 def _runs(dates: Sequence[date], values: Values, top: float) -> list[Points]:
@@ -182,10 +180,7 @@ def _top(values: Values) -> float:
 
 
 def _step(top: float) -> float:
-    """Return the interval of ticks on an axis that reaches `top`.
-
-    The interval is a whole number: 1, 2 or 5 times a power of ten.
-    """
+    """Return the interval of ticks up to `top`: 1, 2 or 5 times a power of ten, never below 1."""
     power: int = 10 ** math.floor(math.log10(max(top / TICKS, 1)))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * TICKS >= top)
 

@@ -11,10 +11,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from collector import folding
+from collector import folding, patterns
 from collector.cache import answer_unit
 from collector.conf import conf
-from collector.numbers import filters, patterns, trends
+from collector.numbers import filters, trends
 from collector.numbers.breakdowns import Folded
 from collector.numbers.days import iso, iso_date, to_day
 from collector.numbers.dimensions import (
@@ -65,8 +65,17 @@ class Dashboard(SnapshotView):
 
 
 @dataclass(frozen=True)
+class FilterInForce:
+    """A filter of the page, and a link to the page without it."""
+
+    label: str
+    value: str
+    link: str
+
+
+@dataclass(frozen=True)
 class Share:
-    """A name, how many instances have it, and a link to the page that shows only those."""
+    """A name, the number of instances that have it, and a link to the page with only these."""
 
     name: str
     count: int
@@ -78,13 +87,7 @@ class Share:
     note: str = ""
 
     @property
-    def grouped_count(self) -> str:
-        """The count with commas between thousands."""
-        return grouped(self.count)
-
-    @property
     def percent(self) -> str:
-        """The share of all instances."""
         return percent(self.count, self.of)
 
     @property
@@ -94,13 +97,13 @@ class Share:
 
     @property
     def percent_at_least(self) -> str:
-        """The share of those on a release that run this release or a newer one."""
+        """The share that runs this release or a newer one, of the instances on a release."""
         return percent(self.at_least or 0, self.on_releases)
 
 
 @dataclass(frozen=True)
 class ShareTable:
-    """The shares of a dimension: those that are visible, the rest, and what is not listed."""
+    """The shares of a dimension, and the number of names and instances that it leaves out."""
 
     visible: Sequence[Share]
     rest: Sequence[Share]
@@ -108,17 +111,8 @@ class ShareTable:
     others: int  # instances that are not listed by name
 
 
-@dataclass(frozen=True)
-class FilterInForce:
-    """A filter of the page, and a link to the page without it."""
-
-    label: str
-    value: str
-    link: str
-
-
 def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
-    """Return what the template needs, for the filters of a query. Raises Refusal."""
+    """Return the context of the template for the filters of a query. Raises Refusal."""
     chosen = kept(query)
     selected = filters.parse(chosen)
     filtered = selected != filters.NO_FILTERS
@@ -177,7 +171,7 @@ def query_of_form(query: Query) -> str | None:
 
 
 def filters_in_force(chosen: Query) -> Iterator[FilterInForce]:
-    """Return the filters of the page."""
+    """Yield the filters of the page."""
     for name, values in chosen.items():
         for value in values if name != PERIOD else ():
             rest = {**chosen, name: [other for other in values if other != value]}
@@ -203,7 +197,7 @@ def share_table(
 def shares(
     dimension: Dimension, names: Mapping[str, int], chosen: Query, numbers: Numbers
 ) -> Iterator[Share]:
-    """Return the share of each name, for the first MAX_ROWS of them.
+    """Yield the share of each of the first MAX_ROWS names.
 
     The link of a name replaces the filter of its dimension, or removes it if it is this name.
     """
@@ -232,63 +226,48 @@ def note_on(release: str, numbers: Numbers) -> str:
     return numbers.published.dates[release] + vulnerable
 
 
-@dataclass(frozen=True)
-class AnswerTable:
-    """The shares of the answers to a question, of the instances that answered it on one day."""
-
-    question: Question
-    answered: int
-    shares: Sequence[Share]
-
-
-def answer_tables(questions: Table, numbers: Numbers) -> Iterator[AnswerTable]:
-    """Return the table of each question, in the order of the table of questions."""
+def answer_tables(
+    questions: Table, numbers: Numbers
+) -> Iterator[tuple[Question, int, list[Share]]]:
+    """Yield each question, how many instances answered it, and the shares of its answers."""
     for question in questions:
         answered = (numbers.answered or {}).get(question.name, 0)
         counts = (numbers.answers or {}).get(question.name, {})
-        yield AnswerTable(question, answered, [Share(*each, answered) for each in counts.items()])
+        yield question, answered, [Share(*each, answered) for each in counts.items()]
 
 
 def latest_release(numbers: Numbers) -> Share | None:
     """Return the latest release of the table of releases.
 
-    Without a table, return the newest final release that was reported, or else the newest
-    pre-release.
+    Without a table, it is the newest final release reported, or else the newest pre-release.
     """
     folded = numbers.folded
     if numbers.published:
-        latest = numbers.published.latest
-        if latest is None:
-            return None
-        return Share(latest, folded.releases.get(latest, 0), folded.on_releases)
-    names = list(folded.releases)
-    final = [name for name in names if folding.is_final(name)]
-    for name in (*final, *names):
-        return Share(name, folded.releases[name], folded.on_releases)
-    return None
+        name = numbers.published.latest
+    else:
+        final = filter(folding.is_final, folded.releases)
+        name = next(final, None) or next(iter(folded.releases), None)
+    return Share(name, folded.releases.get(name, 0), folded.on_releases) if name else None
 
 
 def change_since_last_week(days: Sequence[Day]) -> dict[str, str] | None:
     """Return how the number of instances changed since the end of the day a week ago, if known."""
     (*past, today) = days
     a_week_ago = (date.fromisoformat(today.date) - WEEK).isoformat()
-    for day in past:
-        if day.date == a_week_ago:
-            return _change(day.date, day.instances, today.instances)
-    return None
-
-
-def _change(since: str, before: int, now: int) -> dict[str, str]:
-    difference = now - before
-    comparison = "none"
-    if before:
-        share = percent(abs(difference), before)
-        comparison = f"{share} {'more' if difference > 0 else 'fewer'} than"
+    before = next((day.instances for day in past if day.date == a_week_ago), None)
+    if before is None:
+        return None
+    difference = today.instances - before
     if not difference:
         comparison = "as many as"
+    elif not before:
+        comparison = "none"
+    else:
+        share = percent(abs(difference), before)
+        comparison = f"{share} {'more' if difference > 0 else 'fewer'} than"
     return {
         "difference": f"{difference:+,}" if difference else "0",
-        "comparison": f"{comparison} at the end of {since}",
+        "comparison": f"{comparison} at the end of {a_week_ago}",
     }
 
 
@@ -297,8 +276,8 @@ def growth(snapshot: Snapshot, days: Sequence[Day], first: int) -> dict[str, Any
     by_day = trends.totals(snapshot, first)
     reported = {to_day(day.date): day.reported for day in days}
     return {
-        **({"growth_chart": charts.growth(by_day)} if len(by_day) > 1 else {}),
-        **({"reports_chart": charts.reports(reported)} if len(reported) > 1 else {}),
+        "growth_chart": charts.growth(by_day) if len(by_day) > 1 else None,
+        "reports_chart": charts.reports(reported) if len(reported) > 1 else None,
         "growth_rows": rows(snapshot, "growth", days, lambda day: (day.instances, day.established)),
         "reports_rows": rows(snapshot, "reports", days, lambda day: (day.reported,)),
     }
@@ -325,7 +304,7 @@ def adoption(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
 def rows(
     snapshot: Snapshot, name: str, days: Sequence[Day], cells: Callable[[Day], Iterable[int | str]]
 ) -> SafeString:
-    """Return the rows of a table of days, newest first; those of past days are rendered once."""
+    """Return the rows of a table of days, newest first. Render the rows of past days once."""
 
     def render_rows(some: Sequence[Day]) -> SafeString:
         table = [(day.date, map(grouped, cells(day))) for day in reversed(some)]

@@ -6,7 +6,7 @@ from django.urls import reverse
 from collector.conf import conf
 from collector.docs.rendering import TITLES, page, welcome
 from collector.views import openapi
-from collector.views.endpoint import Endpoint, conditional, etag_of
+from collector.views.endpoint import Endpoint, conditional
 from collector.views.ingest import Ingest
 from collector.views.layout import render_page
 
@@ -27,7 +27,7 @@ class Docs(Endpoint):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         body = render_page("page", TITLES[self.name], self.name, content=page(self.name)).encode()
-        return conditional(request, body, "text/html; charset=utf-8", etag_of(body))
+        return conditional(request, body, "text/html; charset=utf-8")
 
 
 class OpenApi(Endpoint):
@@ -36,5 +36,4 @@ class OpenApi(Endpoint):
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body = openapi.text()
-        return conditional(request, body, "application/json", etag_of(body))
+        return conditional(request, openapi.text(), "application/json")

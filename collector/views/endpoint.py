@@ -1,4 +1,4 @@
-"""What all views share: refusals, conditional answers, and reading a body."""
+"""What all views share: error responses, conditional responses, and reading a body."""
 
 import time
 from hashlib import blake2b
@@ -17,34 +17,24 @@ from msgspec import UNSET, Struct, UnsetType
 
 from collector.cache import CacheFull, Unavailable
 from collector.conf import DAY, MAX_BODY
-from collector.reports.parsing import Refusal
+from collector.refusal import Refusal
 from collector.views.layout import render_page
 
 JSON, HTML = "application/json", "text/html"
-WITHOUT_BODY = (204, 304)  # statuses whose answers have no body and no length
+WITHOUT_BODY = (204, 304)  # statuses whose responses have no body and no length
 
 
-class Problem(Struct, frozen=True):
-    """A refusal: what is wrong and what to do, and the field if the problem is in one field."""
+class ErrorBody(Struct, frozen=True):
+    """What is wrong and what to do, and the field if the problem is in one field."""
 
     error: str
     field: str | UnsetType = UNSET
 
 
-class Failure(Exception):
-    """A request that gets an error: the status, the problem, and headers that go with it."""
-
-    def __init__(self, status: int, problem: str, **headers: str) -> None:
-        super().__init__(problem)
-        self.status = status
-        self.problem = problem
-        self.headers = headers
-
-
 class Endpoint(View):
-    """A view that answers errors as JSON, or as a page to a browser."""
+    """A view whose error responses are JSON, or a page for a browser."""
 
-    cross_origin = False  # whether pages of other sites may read the answers
+    cross_origin = False  # whether pages of other sites may read the responses
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         # Otherwise Django's View sets `self.head = self.get` in each view object. That is a cycle
@@ -61,22 +51,8 @@ class Endpoint(View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
-        except Refusal as error:
-            response = refuse(request, 400, error.problem, error.field)
-        except Failure as error:
-            response = refuse(request, error.status, error.problem, headers=error.headers)
-        except SuspiciousOperation:
-            response = refuse(request, 400, "The query has too many parameters; send fewer.")
-        except CacheFull:
-            problem = (
-                "The server is full. It only accepts reports from instances that it already "
-                "counts; a new instance can try again tomorrow."
-            )
-            tomorrow = str(DAY - int(time.time()) % DAY)
-            response = refuse(request, 503, problem, headers={"Retry-After": tomorrow})
-        except Unavailable:
-            problem = "The store is not available; try again in a minute."
-            response = refuse(request, 503, problem, headers={"Retry-After": "60"})
+        except (Refusal, SuspiciousOperation, CacheFull, Unavailable) as error:
+            response = error_response(request, refusal_for(error))
         if self.cross_origin:
             response["Access-Control-Allow-Origin"] = "*"
         return finish(request, response)
@@ -86,7 +62,24 @@ class Endpoint(View):
     ) -> HttpResponse:
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         problem = f"This method is not allowed here; use one of {allowed}."
-        return refuse(request, 405, problem, headers={"Allow": allowed})
+        return error_response(request, Refusal(problem, status=405, headers={"Allow": allowed}))
+
+
+def refusal_for(error: Exception) -> Refusal:
+    """Return the refusal of a request for which a view raised an exception."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, CacheFull):
+        problem = (
+            "The server is full. It only accepts reports from instances that it already counts; a "
+            "new instance can try again tomorrow."
+        )
+        tomorrow = str(DAY - int(time.time()) % DAY)
+        return Refusal(problem, status=503, headers={"Retry-After": tomorrow})
+    if isinstance(error, Unavailable):
+        problem = "The store is not available; try again in a minute."
+        return Refusal(problem, status=503, headers={"Retry-After": "60"})
+    return Refusal("The query has too many parameters; send fewer.")
 
 
 def finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -102,38 +95,29 @@ def finish(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def answer(
+def json_response(
     content: Struct, status: int = 200, headers: dict[str, str] | None = None
 ) -> HttpResponse:
     """Return content as a JSON response."""
     return HttpResponse(msgspec.json.encode(content), JSON, status, headers=headers)
 
 
-def refuse(
-    request: HttpRequest,
-    status: int,
-    problem: str,
-    field: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> HttpResponse:
-    """Return a response that says what is wrong: a page for a browser, JSON for everyone else."""
-    headers = {"Vary": "Accept", **(headers or {})}
+def error_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Return the response to a refused request: a page for a browser, JSON for everyone else."""
+    headers = {"Vary": "Accept", **refusal.headers}
     if request.get_preferred_type([JSON, HTML]) == HTML:
-        page = render_page("refusal", responses[status], problem=problem)
-        return HttpResponse(page, HTML, status, headers=headers)
-    return answer(Problem(problem, field or UNSET), status, headers)
+        page = render_page("refusal", responses[refusal.status], problem=refusal.problem)
+        return HttpResponse(page, HTML, refusal.status, headers=headers)
+    body = ErrorBody(refusal.problem, refusal.field or UNSET)
+    return json_response(body, refusal.status, headers)
 
 
-def etag_of(body: bytes) -> str:
-    """Return the ETag of a body."""
-    return f'"{blake2b(body, digest_size=16).hexdigest()}"'
-
-
-def conditional(request: HttpRequest, body: bytes, content_type: str, etag: str) -> HttpResponse:
+def conditional(request: HttpRequest, body: bytes, content_type: str) -> HttpResponse:
     """Return a response with an ETag, or 304 if the client has that body already.
 
     A cache must ask before it uses the response again, because the next report changes it.
     """
+    etag = f'"{blake2b(body, digest_size=16).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
     # Django's get_conditional_response would also return 412 for preconditions that matter only to
     # unsafe methods. The prefix `W/` is ignored, because a proxy that compresses the body adds it.
@@ -144,19 +128,19 @@ def conditional(request: HttpRequest, body: bytes, content_type: str, etag: str)
 
 
 def read_json(request: HttpRequest) -> bytes:
-    """Return the body of a request that declares JSON and its length. Raises Failure."""
+    """Return the body of a request that declares JSON and its length. Raises Refusal."""
     if request.content_type != JSON:
-        raise Failure(415, "The Content-Type must be application/json.")
+        raise Refusal("The Content-Type must be application/json.", status=415)
     length = request.META.get("CONTENT_LENGTH", "")
     if not length.isdecimal():
-        raise Failure(411, "Send a Content-Length; a chunked body is not accepted.")
+        raise Refusal("Send a Content-Length; a chunked body is not accepted.", status=411)
     # int() raises ValueError for more than 4,300 digits.
     if len(length) > 9 or int(length) > MAX_BODY:
-        raise Failure(413, f"The body must be at most {MAX_BODY} bytes.")
+        raise Refusal(f"The body must be at most {MAX_BODY} bytes.", status=413)
     try:
         body = request.body
     except UnreadablePostError:
-        raise Failure(408, "The body did not arrive in time; send it again.") from None
+        raise Refusal("The body did not arrive in time; send it again.", status=408) from None
     if len(body) < int(length):
-        raise Failure(400, "The body is shorter than its Content-Length; send it again.")
+        raise Refusal("The body is shorter than its Content-Length; send it again.", status=400)
     return body

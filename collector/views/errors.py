@@ -5,18 +5,20 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
-from collector.views.endpoint import Endpoint, finish, refuse
+from collector.refusal import Refusal
+from collector.views.endpoint import Endpoint, error_response, finish
 
 
 class ErrorView(Endpoint):
-    """Answers every method with the same error."""
+    """Returns the same error to every method."""
 
     status = 500
     problem = ""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         problem = self.problem.format(docs=reverse("collector-docs"))
-        return finish(request, refuse(request, self.status, problem))
+        refusal = Refusal(problem, status=self.status)
+        return finish(request, error_response(request, refusal))
 
 
 not_found = ErrorView.as_view(status=404, problem="There is nothing here; the docs are at {docs}.")

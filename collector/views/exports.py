@@ -1,4 +1,4 @@
-"""The statistics and the history for machines. Each answer is computed once for a snapshot."""
+"""The statistics and the history for machines. Each response is computed once for a snapshot."""
 
 import csv
 import io
@@ -6,18 +6,17 @@ from collections.abc import Hashable, Iterable, Iterator
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
-from msgspec import Struct
 
 from collector.numbers import archive, filters, history, stats
 from collector.numbers.days import to_day
 from collector.numbers.dimensions import RAW
 from collector.numbers.snapshot import Snapshot, current
-from collector.reports.parsing import Refusal
+from collector.refusal import Refusal
 from collector.views import metrics
-from collector.views.endpoint import Endpoint, conditional, etag_of
+from collector.views.endpoint import Endpoint, conditional
 
-MAX_QUERY = 256  # characters of a query whose answer is remembered
-MAX_PERIOD = 366  # days of the history in one answer, the latest of those that were asked for
+MAX_QUERY = 256  # characters of a query whose response is remembered
+MAX_PERIOD = 366  # days of the history in one response, the latest of the period
 
 
 class SnapshotView(Endpoint):
@@ -27,55 +26,46 @@ class SnapshotView(Endpoint):
     cross_origin = True
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        body, etag = self.body_and_etag(current())
-        return conditional(request, body, self.content_type, etag)
+        return conditional(request, self.remembered(current()), self.content_type)
 
     @property
     def key(self) -> Hashable:
-        """What the body depends on, besides the snapshot."""
+        """The key under which the snapshot keeps the body."""
         return type(self), self.request.META["QUERY_STRING"]
 
-    def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
-        """Return the body and its ETag, computed once for this snapshot and query."""
+    def remembered(self, snapshot: Snapshot) -> bytes:
+        """Return the body, computed once for this snapshot and query. Raises Refusal."""
         if len(self.request.META["QUERY_STRING"]) > MAX_QUERY:
-            return self.compute(snapshot)
-        return snapshot.once(self.key, lambda: self.compute(snapshot))
-
-    def compute(self, snapshot: Snapshot) -> tuple[bytes, str]:
-        """Compute the body and its ETag. Raises Refusal."""
-        body = self.body(snapshot)
-        return body, etag_of(body)
+            return self.body(snapshot)
+        return snapshot.once(self.key, lambda: self.body(snapshot))
 
     def body(self, snapshot: Snapshot) -> bytes:
-        """Return the answer to this request. Raises Refusal."""
-        return msgspec.json.encode(self.content(snapshot))
-
-    def content(self, snapshot: Snapshot) -> Struct:
-        """Return what to answer as JSON."""
         raise NotImplementedError
 
 
 class Stats(SnapshotView):
-    """The statistics, of all instances or of those that the filters match."""
+    """The statistics of the instances that the filters match."""
 
-    def content(self, snapshot: Snapshot) -> Struct:
-        return stats.statistics(snapshot, filters.parse(dict(self.request.GET.lists())))
+    def body(self, snapshot: Snapshot) -> bytes:
+        chosen = filters.parse(dict(self.request.GET.lists()))
+        return msgspec.json.encode(stats.statistics(snapshot, chosen))
 
 
 class History(SnapshotView):
-    """The past days in memory, or those of a period; a report does not change them."""
+    """The past days in memory or of a period. A report does not change them."""
 
-    def body_and_etag(self, snapshot: Snapshot) -> tuple[bytes, str]:
+    def remembered(self, snapshot: Snapshot) -> bytes:
         if {"from", "to"} & self.request.GET.keys():
-            return self.compute(snapshot)  # remembering all periods would take too much memory
+            return self.body(snapshot)  # remembering all periods would take too much memory
         key = type(self), snapshot.state.since
-        return snapshot.past.once(key, lambda: self.compute(snapshot))
+        return snapshot.past.once(key, lambda: self.body(snapshot))
 
-    def content(self, snapshot: Snapshot) -> history.History:
-        return history.history(self.days(snapshot), snapshot.state.since)
+    def body(self, snapshot: Snapshot) -> bytes:
+        past = history.history(self.days(snapshot), snapshot.state.since)
+        return msgspec.json.encode(past)
 
     def days(self, snapshot: Snapshot) -> list[history.Day]:
-        """Return the days to answer. Raises Refusal."""
+        """Return the days that the query asks for. Raises Refusal."""
         query = self.request.GET
         if not {"from", "to"} & query.keys():
             return snapshot.past.days
@@ -96,10 +86,6 @@ class ArchiveCsv(SnapshotView):
     """The past days in memory as a file for HISTORY_FOLDER."""
 
     content_type = "text/csv"
-
-    @property
-    def key(self) -> Hashable:
-        return type(self).__name__
 
     def body(self, snapshot: Snapshot) -> bytes:
         days = snapshot.past.days

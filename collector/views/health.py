@@ -9,17 +9,17 @@ from collector import __version__
 from collector.cache import records
 from collector.conf import conf
 from collector.fingerprint import fingerprint
-from collector.views.endpoint import Endpoint, answer
+from collector.views.endpoint import Endpoint, json_response
 
 
 class Status(Struct, frozen=True):
-    """That the server can accept reports."""
+    """The server accepts reports."""
 
     status: Literal["ready"]
 
 
 class Health(Struct, frozen=True):
-    """That the server is alive, which code it runs, and its settings."""
+    """The server is alive. It runs this code with these settings."""
 
     status: Literal["alive"]
     release: str
@@ -30,22 +30,18 @@ class Health(Struct, frozen=True):
     settings: dict[str, str]
 
 
-def health() -> Health:
-    """Return what the server says about itself."""
-    settings = {name: value for name, value, _ in conf.in_force()}
-    return Health("alive", __version__, conf.revision, fingerprint(), settings)
-
-
 class Healthz(Endpoint):
-    """Answers 200 for as long as the process runs, even if the store is unavailable."""
+    """Returns 200 for as long as the process runs, even if the store is unavailable."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        return answer(health())
+        settings = {name: value for name, value, _ in conf.in_force()}
+        health = Health("alive", __version__, conf.revision, fingerprint(), settings)
+        return json_response(health)
 
 
 class Ready(Endpoint):
-    """Answers 200 if the server can accept reports, and 503 while the store is unavailable."""
+    """Returns 200 if the server can accept reports, and 503 while the store is unavailable."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         records().probe()
-        return answer(Status("ready"))
+        return json_response(Status("ready"))

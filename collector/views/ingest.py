@@ -12,7 +12,7 @@ from collector.numbers.days import Timestamp, iso
 from collector.reports.parsing import Version, parse, parse_forget
 from collector.reports.published import Update, known, replaced, update_for
 from collector.views import metrics
-from collector.views.endpoint import Endpoint, answer, read_json
+from collector.views.endpoint import Endpoint, json_response, read_json
 
 
 class Receipt(Struct, frozen=True):
@@ -43,7 +43,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Ingest(Endpoint):
-    """Accepts a report, and answers with a receipt."""
+    """Accepts a report, and returns a receipt."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         response = super().dispatch(request, *args, **kwargs)
@@ -59,30 +59,31 @@ class Ingest(Endpoint):
             raise
 
     def accept(self, request: HttpRequest) -> HttpResponse:
-        """Store the report in a request. Raises Refusal, Failure, CacheFull and Unavailable."""
+        """Store the report in a request. Raises Refusal, CacheFull and Unavailable."""
         config = conf.config
         report = parse(read_json(request), config.questions)
         stored: Version | None = report.version
         if config.known_names_only:
             stored = known(report.version, config)
-            metrics.count_replaced(replaced(stored))
         counted = list(answers.names_of(report.answers))
         try:
             gone_on = records().put(report.id, stored, counted)
         except TooManyValues:
             stored = None
             gone_on = records().put(report.id, stored, counted)
+        if stored and config.known_names_only:
+            metrics.count_replaced(replaced(stored))
         receipt = Receipt(
             stored,
             iso(gone_on * DAY),
             report.answers if config.questions else UNSET,
             update_for(report.version.app, config) if config.releases else UNSET,
         )
-        return answer(receipt, 201)
+        return json_response(receipt, 201)
 
 
 class Forget(Endpoint):
-    """Erases the report of the instance with this id; the answer is the same if there is none."""
+    """Erases the report of the instance with this id; the response is the same if there is none."""
 
     def post(self, request: HttpRequest) -> HttpResponse:
         records().delete(parse_forget(read_json(request)))

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import msgspec
-from django.core.signals import setting_changed
 from django.urls import reverse
 
 from collector import __version__
 from collector.conf import MAX_FILTERS, conf
-from collector.config import Config
+from collector.config import remembered
 from collector.docs import rendering
 from collector.numbers import filters
 from collector.numbers.dimensions import ALL, RELEASE
@@ -20,12 +18,12 @@ from collector.numbers.stats import Numbers
 from collector.reports.parsing import PRINTABLE_ASCII, Body, Forget, example
 from collector.views import badges, charts
 from collector.views.badges import BadgeDescription
-from collector.views.endpoint import Problem
+from collector.views.endpoint import HTML, JSON, ErrorBody
 from collector.views.exports import MAX_PERIOD
 from collector.views.health import Health, Status
 from collector.views.ingest import Receipt
 
-JSON = "application/json"
+SVG = "image/svg+xml"
 SCHEMAS = "#/components/schemas/{name}"
 MEANINGS = {
     200: "Success.",
@@ -51,19 +49,18 @@ class Operation:
     name: str  # of the path in urls.py
     summary: str
     responses: dict[int, Any]
-    method: str = "get"
-    body: Any = None  # the type of the request's body
-    example: Callable[[], Any] | None = None  # makes an example of the body
     parameters: tuple[dict[str, Any], ...] = ()
     refusals: tuple[int, ...] = ()
+    body: Any = None  # the type of the body of a POST
+    example: Callable[[], Any] | None = None  # makes an example of the body
+
+    @property
+    def method(self) -> str:
+        return "post" if self.body else "get"
 
 
 def _parameter(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": meaning, "schema": schema}
-
-
-def _text(limit: int) -> dict[str, Any]:
-    return {"type": "string", "maxLength": limit, "pattern": PRINTABLE_ASCII}
 
 
 ANY_TEXT: dict[str, Any] = {"type": "string"}
@@ -82,7 +79,11 @@ FILTERS = tuple(
         r"`\*` is a literal `*` there." + LATEST * (dimension is RELEASE),
         type="array",
         maxItems=MAX_FILTERS,
-        items=_text(filters.max_length(dimension)),
+        items={
+            "type": "string",
+            "maxLength": filters.max_length(dimension),
+            "pattern": PRINTABLE_ASCII,
+        },
     )
     for dimension in ALL.values()
 )
@@ -128,122 +129,90 @@ QUESTION = (
 )
 OPERATIONS = (
     Operation(
-        name="root",
-        summary="Send a report",
-        method="post",
+        "root",
+        "Send a report",
+        {201: Receipt},
+        refusals=(*INVALID_BODY, 503),
         body=Body,
         example=lambda: example(conf.questions),
-        responses={201: Receipt},
-        refusals=(*INVALID_BODY, 503),
     ),
     Operation(
-        name="forget",
-        summary="Erase a report; the response is the same if the id is not known",
-        method="post",
+        "forget",
+        "Erase a report; the response is the same if the id is not known",
+        {204: None},
+        refusals=(*INVALID_BODY, 503),
         body=Forget,
         example=lambda: {"id": example()["id"]},
-        responses={204: None},
-        refusals=(*INVALID_BODY, 503),
     ),
     Operation(
-        name="stats",
-        summary="Get the statistics of the instances that the filters select",
-        responses={200: Numbers, 304: None},
-        parameters=SELECTION,
-        refusals=(400, 503),
+        "stats",
+        "Get the statistics of the instances that the filters select",
+        {200: Numbers, 304: None},
+        SELECTION,
+        (400, 503),
     ),
     Operation(
-        name="history",
-        summary="Get the statistics of past days",
-        responses={200: History, 304: None},
-        parameters=DATES,
-        refusals=(400, 503),
+        "history", "Get the statistics of past days", {200: History, 304: None}, DATES, (400, 503)
     ),
     Operation(
-        name="history-csv",
-        summary="Get the statistics of past days as a table: date, breakdown, name, instances",
-        responses={200: "text/csv", 304: None},
-        parameters=DATES,
-        refusals=(400, 503),
+        "history-csv",
+        "Get the statistics of past days as a table: date, breakdown, name, instances",
+        {200: "text/csv", 304: None},
+        DATES,
+        (400, 503),
     ),
     Operation(
-        name="archive",
-        summary="Get the totals of past days and instances by release, to save them for years",
-        responses={200: "text/csv", 304: None},
+        "archive",
+        "Get the totals of past days and instances by release, to save them for years",
+        {200: "text/csv", 304: None},
         refusals=(503,),
     ),
     Operation(
-        name="growth",
-        summary="Get a chart of the number of instances by day",
-        responses={200: "image/svg+xml", 304: None},
-        parameters=PERIOD,
-        refusals=(400, 503),
+        "growth",
+        "Get a chart of the number of instances by day",
+        {200: SVG, 304: None},
+        PERIOD,
+        (400, 503),
     ),
     Operation(
-        name="adoption",
-        summary="Get a chart of the share of each known release by day, over a year",
-        responses={200: "image/svg+xml", 304: None},
+        "adoption",
+        "Get a chart of the share of each known release by day, over a year",
+        {200: SVG, 304: None},
         refusals=(503,),
     ),
+    Operation("badge", "Redirect to a badge at shields.io", {302: None}, BADGE),
+    Operation("badge-svg", "Get a badge", {200: SVG, 304: None}, BADGE),
     Operation(
-        name="badge",
-        summary="Redirect to a badge at shields.io",
-        responses={302: None},
-        parameters=BADGE,
+        "badge-json",
+        "Get the description of a badge for shields.io",
+        {200: BadgeDescription, 304: None},
+        BADGE,
     ),
     Operation(
-        name="badge-svg",
-        summary="Get a badge",
-        responses={200: "image/svg+xml", 304: None},
-        parameters=BADGE,
-    ),
-    Operation(
-        name="badge-json",
-        summary="Get the description of a badge for shields.io",
-        responses={200: BadgeDescription, 304: None},
-        parameters=BADGE,
-    ),
-    Operation(
-        name="metrics",
-        summary="Get the statistics and the state of the process, for Prometheus",
-        responses={200: "text/plain"},
+        "metrics",
+        "Get the statistics and the state of the process, for Prometheus",
+        {200: "text/plain"},
         refusals=(503,),
     ),
+    Operation("openapi", "Get this description", {200: dict[str, Any], 304: None}),
+    Operation("root", "Redirect to the docs", {302: HTML}),
     Operation(
-        name="openapi",
-        summary="Get this description",
-        responses={200: dict[str, Any], 304: None},
+        "dashboard",
+        "Get the dashboard of the instances that the filters select",
+        {200: HTML, 302: None, 304: None},
+        (*SELECTION, *PERIOD),
+        (400, 503),
     ),
-    Operation(name="root", summary="Redirect to the docs", responses={302: "text/html"}),
-    Operation(
-        name="dashboard",
-        summary="Get the dashboard of the instances that the filters select",
-        responses={200: "text/html", 302: None, 304: None},
-        parameters=(*SELECTION, *PERIOD),
-        refusals=(400, 503),
-    ),
-    Operation(name="docs", summary="Get the docs", responses={200: "text/html", 304: None}),
-    Operation(
-        name="clients",
-        summary="Get the page about consent and about clients",
-        responses={200: "text/html", 304: None},
-    ),
-    Operation(name="healthz", summary="Check that the server is alive", responses={200: Health}),
-    Operation(
-        name="readyz",
-        summary="Check that the server can accept reports",
-        responses={200: Status},
-        refusals=(503,),
-    ),
+    Operation("docs", "Get the docs", {200: HTML, 304: None}),
+    Operation("clients", "Get the page about consent and about clients", {200: HTML, 304: None}),
+    Operation("healthz", "Check that the server is alive", {200: Health}),
+    Operation("readyz", "Check that the server can accept reports", {200: Status}, refusals=(503,)),
 )
 TYPES = (
-    Problem,
+    ErrorBody,
     *(each.body for each in OPERATIONS if each.body),
     *(kind for each in OPERATIONS for kind in each.responses.values() if isinstance(kind, type)),
 )
-
-
-BADGE_OPERATIONS = ("badge", "badge-svg", "badge-json")
 # The members that a table of the configuration file adds: the table, the type, the member.
 OPTIONAL = (
     ("questions", "Numbers", "answers_day"),
@@ -257,13 +226,9 @@ OPTIONAL = (
 )
 
 
+@remembered
 def text() -> bytes:
     """Return the description as JSON."""
-    return _text_of(conf.config)
-
-
-@lru_cache(1)
-def _text_of(config: Config) -> bytes:
     return msgspec.json.encode(document())
 
 
@@ -318,9 +283,9 @@ def _answers() -> dict[str, Any]:
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
-    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, Problem)
+    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, ErrorBody)
     if operation.parameters:
-        refusals[414] = "text/html"
+        refusals[414] = HTML
     description: dict[str, Any] = {
         "operationId": f"{operation.method}-{operation.name}",
         "summary": operation.summary,
@@ -331,7 +296,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
     }
     if operation.parameters:
         description["parameters"] = list(operation.parameters)
-        if conf.questions and operation.name in BADGE_OPERATIONS:
+        if conf.questions and operation.parameters is BADGE:
             description["parameters"] += QUESTION
     if operation.example:
         content = _content(operation.body)
@@ -347,11 +312,3 @@ def _content(content: Any) -> dict[str, Any]:
         return {"content": {content: {"schema": {"type": "string"}}}}
     (schema,), _ = msgspec.json.schema_components([content], ref_template=SCHEMAS)
     return {"content": {JSON: {"schema": schema}}}
-
-
-def _clear_text(**kwargs: Any) -> None:
-    """Follow `override_settings`."""
-    _text_of.cache_clear()
-
-
-setting_changed.connect(_clear_text)

@@ -12,7 +12,8 @@ import time_machine
 
 from collector.cache import records
 from collector.conf import conf
-from simulation.answers import kept
+from collector.numbers.snapshot import current
+from simulation.answers import counted
 from simulation.fleet import Fleet
 from tracking_site.wsgi import application
 
@@ -42,7 +43,8 @@ def fill(instances=0, days=1, releases=14, gap=0, hostile=0):
                 records().clear()  # counting begins at this moment
             if day not in without_server:
                 for id, version in (*fleet.reports(day), *hostile_reports):
-                    records().put_all(id, version, kept(conf.questions, id))
+                    records().put(id, version, counted(conf.questions, id))
+            current()  # summarizes the day before
 
 
 OPTIONS = ("instances", "days", "releases", "gap", "hostile")

@@ -63,7 +63,7 @@ def test_links_remove_one_filter_or_all(visitor):
 def test_the_table_of_a_chart_opens(visitor):
     table = visitor.page.locator("#growth table")
     assert not table.is_visible()
-    visitor.tab_to("As a table").page.keyboard.press("Enter")
+    visitor.tab_to("The latest 90 days as a table").page.keyboard.press("Enter")
     assert table.is_visible()
 
 

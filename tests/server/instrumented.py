@@ -75,13 +75,7 @@ def contents(thing):
 
 INSTRUMENTS = {
     tool.__name__: tool
-    for tool in (
-        forward,
-        number_of_keys,
-        inverted_digest,
-        count_text,
-        count_digest,
-    )
+    for tool in (forward, number_of_keys, inverted_digest, count_text, count_digest)
 }
 
 

@@ -20,7 +20,7 @@ STEP = 5  # minutes between two scrapes
 HOUR, DAY = 60 // STEP, 24 * 60 // STEP  # scrapes
 
 
-def series(up, instances, since, newest, away=(0,), valid=(1,)):
+def series(up, instances, since, newest, away=(0,), valid=(1,), invalid=(0,)):
     """Return the series of each metric. What one lacks at its end is filled by its last value."""
     metrics = {
         "up": up,
@@ -29,6 +29,7 @@ def series(up, instances, since, newest, away=(0,), valid=(1,)):
         "headcount_since_timestamp_seconds": since,
         "headcount_newest_report_timestamp_seconds": newest,
         "headcount_config_last_reload_successful": valid,
+        "headcount_history_folder_invalid_files": invalid,
         "headcount_reports_total": away,
     }
     for name, values in metrics.items():
@@ -76,10 +77,7 @@ SCENARIOS = {
     ),
     "it fills": (
         RUNS | {"instances": [900] * HOUR + [901] * HOUR + [1000], "newest": DAILY},
-        {
-            HOUR + 3: {"HeadcountNearlyFull"},
-            2 * HOUR: {"HeadcountNearlyFull", "HeadcountFull"},
-        },
+        {HOUR + 3: {"HeadcountNearlyFull"}, 2 * HOUR: {"HeadcountNearlyFull", "HeadcountFull"}},
     ),
     "one of two workers is without the store for a moment": (
         RUNS | {"newest": DAILY, "away": TWO_WORKERS[:DAY] + [5, 0] * DAY},
@@ -88,6 +86,10 @@ SCENARIOS = {
     "the file becomes invalid, and is mended": (
         RUNS | {"newest": DAILY, "valid": [1] * HOUR + [0] * HOUR + [1]},
         {HOUR + 2: {"HeadcountInvalidFile"}, 2 * HOUR: set()},
+    ),
+    "a file in the folder becomes invalid": (
+        RUNS | {"newest": DAILY, "invalid": [0] * HOUR + [2]},
+        {HOUR + 2: {"HeadcountInvalidFile"}},
     ),
 }
 

@@ -3,10 +3,7 @@
 import json
 import os
 import signal
-import socket
 import sys
-import threading
-from contextlib import closing
 
 from tests.servers import free_port
 
@@ -42,23 +39,3 @@ def test_demo_serves_a_past_with_gunicorn_and_ends_on_ctrl_c(start):
     os.killpg(server.process.pid, signal.SIGINT)  # as a terminal does
     assert server.wait_until_ended() == 0
     assert "ERROR" not in server.output
-
-
-def test_demo_never_connects_to_the_store_that_the_environment_names(start):
-    with closing(socket.create_server(("127.0.0.1", 0))) as store:
-        connections = []
-
-        def accept():
-            while True:
-                try:
-                    connections.append(store.accept()[0])
-                except OSError:
-                    return
-                connections[-1].close()
-
-        threading.Thread(target=accept, daemon=True).start()
-        url = f"redis://127.0.0.1:{store.getsockname()[1]}/0"
-        server = demo(start, REDIS_URL=url, SECRET_KEY="x" * 50, WEB_CONCURRENCY="3")
-        assert server.stats()["instances"] >= 40
-        assert len(server.workers()) == 1
-        assert connections == []

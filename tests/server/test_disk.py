@@ -22,7 +22,6 @@ CREATING = (
 )
 OPENING = "open,openat,openat2"
 WRITING = re.compile(r"O_(WRONLY|RDWR|CREAT|APPEND|TRUNC|TMPFILE)")
-READ_ONLY = ("bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-user")
 
 
 def use(server):
@@ -80,15 +79,6 @@ def test_the_server_writes_no_regular_file(start, tmp_path):
     text = trace.read_text()
     assert STYLE in text
     assert [path for path in written(text) if not EXEMPT.fullmatch(path)] == []
-
-
-def test_the_server_runs_on_a_read_only_root(start):
-    needs("bwrap", "bubblewrap")
-    server = start(under=READ_ONLY, HOME="/nonexistent", TMPDIR="/nonexistent")
-    server.wait_until_ready()
-    use(server)
-    reload(server)
-    assert "Traceback" not in server.output
 
 
 @pytest.mark.parametrize("process", ["master", "worker"])

@@ -80,11 +80,3 @@ def test_a_new_worker_counts_from_zero_and_says_that_it_is_warming_up(start, fau
     assert server.stats()["instances"] == 0
     assert server.stats()["warming_up"] is True
     assert "Traceback" not in server.output
-
-
-def test_a_restarted_server_counts_from_zero(start):
-    first = start().wait_until_ready()
-    first.post(report())
-    assert first.stats()["instances"] == 1
-    first.stop()
-    assert start(port=first.port).wait_until_ready().stats()["instances"] == 0

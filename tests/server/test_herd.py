@@ -35,7 +35,7 @@ def with_midnight(server, bodies):
 
 def test_reports_around_midnight_count_on_the_day_of_their_receipt(start):
     server = start(wsgi="tests.server.instrumented").wait_until_ready()
-    fleet = herd.Herd(server.port, herd.surfaces(), readers=10)
+    fleet = herd.Herd(server.port, herd.surfaces(), readers=50)
     fleet.run(with_midnight(server, herd.with_twins(REPORTS, seed=2)), AT_ONCE)
 
     days = defaultdict(set)  # on which an instance reported, by its receipts

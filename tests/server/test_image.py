@@ -141,7 +141,7 @@ def test_the_image_contains_only_what_it_needs(image, buildah):
     pinned = pins((ROOT / "requirements.txt").read_text())
     for name in pinned.keys() & versions.keys():
         assert versions[name] == pinned[name]
-    assert pinned.keys() == versions.keys()
+    assert not pinned.keys() - versions.keys()
     # redis requires async-timeout for the Python of Debian 12.
     assert versions.keys() - pinned.keys() <= {"pip", "setuptools", "async-timeout"}
     assert not versions.keys() & pins((ROOT / "requirements-dev.txt").read_text()).keys()

@@ -67,6 +67,9 @@ def test_no_live_object_holds_what_was_requested(server):
     assert holders(server, id) == 0
 
 
+@pytest.mark.parametrize(
+    "server", [{}, {"CONFIG_FILE": "docs/examples/manyfold.toml"}], indirect=True
+)
 def test_erasing_a_report_leaves_neither_digest_nor_version(server):
     id = report(server)
     assert server.post({"id": id}, "/forget").status == 204

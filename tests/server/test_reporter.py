@@ -34,6 +34,7 @@ DAMAGED = {
     "a half": '{"usage": "{',
     "no object": "[1]",
     "a bad id": '{"usage": "{\\"id\\": 7}"}',
+    "a bad report": '{"usage": "{\\"last\\": 7}"}',
     "bad questions": '{"usage": "{\\"questions\\": 7}"}',
     "an older one": '{"usage_id": "fdb45536-cba8-4204-b352-71fc1062fd95"}',
 }
@@ -51,6 +52,11 @@ class Instance:
     def __init__(self, path, capsys):
         self.path, self._capsys, self.now, self.environ = path, capsys, TODAY * DAY + DAY // 2, {}
         self.lines = []
+
+    def use(self, server):
+        """Report to a server."""
+        self.server = server
+        self.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
 
     def command(self, *arguments):
         """Run the command; return its exit code and what it prints."""
@@ -71,10 +77,11 @@ class Instance:
 
 
 @pytest.fixture
-def instance(tmp_path, capsys, monkeypatch):
-    """An instance that has not opted in."""
+def new_instance(tmp_path, capsys, monkeypatch, misbehaving):
+    """An instance that has not opted in, with a server that behaves until a test changes it."""
     monkeypatch.setattr(r, "DEADLINE", 30)  # never reached, unless a test lowers it
     instance, handler = Instance(tmp_path / "usage.json", capsys), logging.Handler()
+    instance.use(misbehaving())
     handler.emit = lambda record: instance.lines.append(handler.format(record))
     r.log.addHandler(handler)
     r.log.setLevel(logging.DEBUG)
@@ -84,16 +91,11 @@ def instance(tmp_path, capsys, monkeypatch):
 
 
 @pytest.fixture
-def due(instance):
-    """Make an instance whose report to a server is due."""
-
-    def make(server):
-        instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
-        assert instance.command("opt-in") == (0, r.OPTED_IN)
-        instance.now += 2 * DAY
-        return instance
-
-    return make
+def instance(new_instance):
+    """An instance whose report is due."""
+    assert new_instance.command("opt-in") == (0, r.OPTED_IN)
+    new_instance.now += 2 * DAY
+    return new_instance
 
 
 # Consent
@@ -102,25 +104,22 @@ def due(instance):
 @row("the state is missing or empty")
 @row("the state of a container is not on a volume")
 @pytest.mark.parametrize("content", [None, "", "{}", '{"theme": "dark"}'])
-def test_nothing_is_sent_before_opting_in(instance, misbehaving, content):
-    server = misbehaving()
-    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
+def test_nothing_is_sent_before_opting_in(new_instance, content):
+    path = new_instance.path
     if content is not None:
-        instance.path.write_text(content)
-    assert json.loads(instance.command("preview", "--version", "1.2")[1]) == {
+        path.write_text(content)
+    assert json.loads(new_instance.command("preview", "--version", "1.2")[1]) == {
         "id": None,
         "version": {"app": "1.2", "sha": "unknown", "image": None, "arch": r.architecture()},
     }
-    assert instance.command("send", "--now") == (0, r.OFF)
-    assert instance.command("opt-out") == (0, r.OFF)
-    assert server.requests == []
-    assert not instance.path.exists() if content is None else instance.path.read_text() == content
+    assert new_instance.command("send", "--now") == (0, r.OFF)
+    assert new_instance.command("opt-out") == (0, r.OFF)
+    assert new_instance.server.requests == []
+    assert (path.read_text() if path.exists() else None) == content
 
 
 @row("the application asks a new question")
-def test_a_question_that_an_upgrade_adds_is_sent_only_after_opting_in_again(due, misbehaving):
-    server = misbehaving()
-    instance = due(server)
+def test_a_question_that_an_upgrade_adds_is_sent_only_after_opting_in_again(instance):
     instance.command("opt-in", "--answers", '{"users": 3, "mail": null}')
     upgraded = ("send", "--now", "--answers", '{"users": 3, "mail": true, "sso": true}')
     assert instance.reporter(answers={"users": 3, "sso": True}).needs_consent == ["sso"]
@@ -129,57 +128,54 @@ def test_a_question_that_an_upgrade_adds_is_sent_only_after_opting_in_again(due,
     instance.command("opt-in")
     assert instance.status()["needs_consent"] == []
     assert instance.command(*upgraded) == (0, r.SENT)
-    assert server.answers == [{"users": 3, "mail": True}, {"users": 3, "mail": True, "sso": True}]
+    agreed = {"users": 3, "mail": True}
+    assert instance.server.answers == [agreed, agreed | {"sso": True}]
 
 
-def test_an_administrator_may_agree_to_some_questions_or_none(due, misbehaving):
-    server, numbers, both = misbehaving(), itertools.count(1), ["users", "sso"]
-    usage = due(server).reporter(answers=lambda: {"users": 3, "sso": next(numbers), "mail": None})
+def test_an_administrator_may_agree_to_some_questions_or_none(instance):
+    numbers, both = itertools.count(1), ["users", "sso"]
+    usage = instance.reporter(answers=lambda: {"users": 3, "sso": next(numbers), "mail": None})
     for choice in ({"questions": ["users"]}, {}, {"questions": []}, {"questions": both}):
         assert usage.opt_in(**choice)
         assert usage.needs_consent == []  # a question that was declined is not asked again
         assert usage.send(now=True) == r.SENT
-    (*others, last) = server.answers
+    (*others, last) = instance.server.answers
     assert others == [{"users": 3}, {"users": 3}, {}]
     assert last == {"users": 3, "sso": next(numbers) - 1}  # the function is asked for each report
 
 
-@pytest.mark.parametrize("names", ["users", "users,sso", ""])
-def test_the_command_agrees_to_exactly_the_questions_that_it_names(due, misbehaving, names):
-    instance = due(misbehaving())
-    instance.command("opt-in", "--questions", names, "--answers", '{"mail": true}')
-    assert instance.status()["agreed_to"] == [name for name in names.split(",") if name]
-    assert instance.status()["needs_consent"] == []
+def test_the_command_agrees_to_exactly_the_questions_that_it_names(instance):
+    for names, agreed in (("users", ["users"]), ("users,sso", ["users", "sso"]), ("", [])):
+        instance.command("opt-in", "--questions", names, "--answers", '{"mail": true}')
+        assert instance.status()["agreed_to"] == agreed
+        assert instance.status()["needs_consent"] == []
 
 
-def test_a_state_from_before_agreed_to_the_four_fields_and_to_no_question(instance, misbehaving):
-    server, known = misbehaving(), str(uuid.uuid4())
+def test_a_state_from_before_agreed_to_the_four_fields_and_to_no_question(new_instance):
+    known = str(uuid.uuid4())
     older = {"usage_id": known, "usage_slot": "0", "usage_days": f"{TODAY - 2} {TODAY - 1}"}
-    instance.path.write_text(json.dumps({"theme": "dark", **older}))
-    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
-    usage = instance.reporter(answers={"sso": True})
+    new_instance.path.write_text(json.dumps({"theme": "dark", **older}))
+    usage = new_instance.reporter(answers={"sso": True})
     assert usage.opted_in
     assert usage.needs_consent == ["sso"]
     assert [usage.send(), usage.send()] == [r.SENT, r.WAITING]
-    assert server.requests[0][1] == {"id": known, "version": json.loads(usage.preview())["version"]}
-    assert json.loads(instance.path.read_text()).keys() == {"theme", "usage"}
+    _, content, _ = new_instance.server.requests[0]
+    assert content == {"id": known, "version": json.loads(usage.preview())["version"]}
+    assert json.loads(new_instance.path.read_text()).keys() == {"theme", "usage"}
     assert usage.opt_out() == r.ERASED
 
 
 @row("the application cannot say its answers")
 @pytest.mark.parametrize("answers", [lambda: 1 / 0, lambda: ["x"], {"x": {1}}, {"x": 1e999}, 7])
-def test_answers_that_cannot_be_had_are_left_out(due, misbehaving, answers):
-    server = misbehaving()
-    instance = due(server)
+def test_answers_that_cannot_be_had_are_left_out(instance, answers):
     assert instance.reporter(answers=answers).send() == r.SENT
-    assert server.answers == [{}]
+    assert instance.server.answers == [{}]
     assert instance.lines[0].startswith("The report has no answers: ")
 
 
 @pytest.mark.parametrize("environ", [*SWITCHED_OFF, {}])
-def test_a_switch_prevents_reports_and_opting_in_and_deletes_at_once(due, misbehaving, environ):
-    server = misbehaving(answer(201), answer(500))
-    instance = due(server)
+def test_a_switch_prevents_reports_and_opting_in_and_deletes_at_once(instance, environ):
+    instance.server.forget = answer(500)
     instance.command("opt-out")  # its erasure is not confirmed
     instance.command("opt-in")
     instance.environ |= environ
@@ -190,23 +186,22 @@ def test_a_switch_prevents_reports_and_opting_in_and_deletes_at_once(due, misbeh
     option = [] if environ else ["--no-forget"]
     assert instance.command("opt-out", *option) == (0, r.NOT_ASKED.format("2026-12-08"))
     assert instance.path.read_text() == "{}"
-    assert len(server.requests) == 1
+    assert len(instance.server.requests) == 1
 
 
-@pytest.mark.parametrize("value", ["", "0", "false", "False"])
-def test_a_switch_that_is_off_prevents_nothing(due, misbehaving, value):
-    instance = due(misbehaving())
-    instance.environ |= {"DO_NOT_TRACK": value, "CI": value}
-    assert instance.command("send") == (0, r.SENT)
+def test_a_switch_that_is_off_prevents_nothing(instance):
+    for value in ("", "0", "false", "False"):
+        instance.environ |= {"DO_NOT_TRACK": value, "CI": value}
+        assert instance.command("send", "--now") == (0, r.SENT)
 
 
 # Opting out
 
 
 @row("the server does not confirm an erasure")
-def test_opting_out_while_the_server_is_down_can_be_repeated_when_it_is_up(due, start):
+def test_opting_out_while_the_server_is_down_can_be_repeated_when_it_is_up(instance, start):
     server = start().wait_until_ready()
-    instance = due(server)
+    instance.use(server)
     instance.now = time.time()
     instance.command("send", "--now")
     body = json.dumps({"id": instance.state["id"], "version": {"app": "1", "sha": ""}})
@@ -224,19 +219,26 @@ def test_opting_out_while_the_server_is_down_can_be_repeated_when_it_is_up(due, 
     assert instance.command("opt-out") == (0, r.OFF)
 
 
+@row("the URL changes after a report")
+def test_the_server_that_took_the_report_is_asked_to_erase_it(instance, misbehaving):
+    first, second = instance.server, misbehaving()
+    instance.command("send", "--now")
+    instance.use(second)
+    assert instance.command("opt-out") == (0, r.ERASED)
+    assert (len(first.requests), second.requests) == (2, [])
+
+
 @pytest.mark.parametrize("status", [200, 301, 404, 500, None])
-def test_any_other_answer_than_204_or_no_url_confirms_nothing(due, misbehaving, status):
-    instance = due(misbehaving(answer(201), answer(status, b"", "Location: /forget")))
+def test_any_other_answer_than_204_or_no_url_confirms_nothing(instance, status):
+    instance.server.forget = answer(status, b"", "Location: /forget")
     if status is None:
         instance.environ.clear()
     assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format("2026-12-08"))
 
 
-def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_expires(
-    due, misbehaving
-):
-    server = misbehaving(answer(201), answer(500))
-    instance = due(server)
+def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_expires(instance):
+    server = instance.server
+    server.forget = answer(500)
     first = instance.state["id"]
     instance.command("opt-out")
     instance.command("opt-in")
@@ -263,27 +265,24 @@ def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_ex
         (["no receipt"], "2026-12-08"),
     ],
 )
-def test_the_last_receipt_says_when_a_report_expires(due, misbehaving, receipt, expiry):
-    server = misbehaving(answer(201, json.dumps(receipt).encode()), answer(500))
-    instance = due(server)
+def test_the_last_receipt_says_when_a_report_expires(instance, receipt, expiry):
+    instance.server.respond = answer(201, json.dumps(receipt).encode())
     instance.command("send")
-    server.respond = answer(500)
+    instance.server.respond = instance.server.forget = answer(500)
     instance.command("send", "--now")
     assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format(expiry))
 
 
 @row("the administrator opts out while a report is being sent")
-def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(due, misbehaving):
-    server = misbehaving()
-    instance, outcomes = due(server), []
-    usage, known = instance.reporter(), instance.state["id"]
+def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(instance):
+    outcomes, usage, known = [], instance.reporter(), instance.state["id"]
 
     def respond(server, send):
         server.respond = answer(500)
         outcomes.extend([usage.opt_out(), usage.opt_in(), usage.send(now=True)])
         answer(201)(server, send)
 
-    server.respond = respond
+    instance.server.respond = respond
     assert instance.command("send") == (0, r.SENT)
     assert outcomes == [r.ERASED, True, r.LOST]
     assert instance.status()["last_report"]["outcome"] == "not accepted: 500"  # of the new id
@@ -293,12 +292,10 @@ def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(due, misb
 # What was sent, and when
 
 
-def test_the_state_keeps_the_last_report_and_its_outcome(due, misbehaving):
-    server = misbehaving()
-    instance = due(server)
+def test_the_state_keeps_the_last_report_and_its_outcome(instance):
     preview = json.loads(instance.command("preview")[1])
     for status, outcome in ((201, "accepted"), (500, "not accepted: 500")):
-        server.respond = answer(status)
+        instance.server.respond = answer(status)
         instance.command("send", "--now")
         expected = {"at": "2026-11-30T12:00:00Z", "outcome": outcome, "report": preview}
         assert instance.status()["last_report"] == expected
@@ -325,45 +322,30 @@ def test_the_state_keeps_the_last_report_and_its_outcome(due, misbehaving):
         (None, None),
     ],
 )
-def test_a_newer_release_that_the_receipt_names_is_shown(due, misbehaving, update, read):
-    server = misbehaving(answer(201, json.dumps({"update": update}).encode()))
-    instance = due(server)
+def test_a_newer_release_that_the_receipt_names_is_shown(instance, update, read):
+    instance.server.respond = answer(201, json.dumps({"update": update}).encode())
     assert instance.command("send", "--version", "0.90.0") == (0, r.SENT)
     read = update if read is ... else read
     assert instance.reporter().update == instance.status()["update"] == read
     assert instance.reporter(version="0.90.0").update == read
     assert instance.reporter(version="0.91.2").update is None  # it was upgraded since
-    server.respond = answer(201, b"{}")  # the server has no table of releases any more
+    instance.server.respond = answer(201, b"{}")  # the server has no table of releases any more
     assert instance.command("send", "--now") == (0, r.SENT)
     assert instance.status()["update"] is None
 
 
-def test_a_real_server_names_a_newer_release(due, start):
-    server = start(CONFIG_FILE=str(ROOT / "docs" / "examples" / "manyfold.toml"))
-    instance = due(server.wait_until_ready())
-    for version, update in (
-        ("0.91.0", {"release": "0.91.2", "security": True}),
-        ("0.91.2", None),
-    ):
-        assert instance.command("send", "--now", "--version", version) == (0, r.SENT)
-        assert instance.status()["update"] == update
-
-
-def test_reports_are_sent_once_a_day_and_spread_over_it(instance, misbehaving):
-    server = misbehaving()
-    instance.environ["USAGE_REPORTING_URL"] = f"http://{server.address}/"
-    fleet, hours = [instance.reporter({}) for _ in range(120)], []
+def test_reports_are_sent_once_a_day_and_spread_over_it(new_instance):
+    fleet, hours = [new_instance.reporter({}) for _ in range(120)], []
     assert all(usage.opt_in() for usage in fleet)
     for hour in range(12, 48):  # an hourly job
-        instance.now = TODAY * DAY + hour * 3600 + 17 * 60
+        new_instance.now = TODAY * DAY + hour * 3600 + 17 * 60
         hours.append(sum(usage.send() == r.SENT for usage in fleet))
     assert sum(hours[:12]) == 0  # none on the day of opting in
     assert sum(hours) == 120
     assert sum(count > 0 for count in hours) > 12
 
 
-def test_an_instance_that_never_runs_at_its_time_still_reports_daily(due, misbehaving, monkeypatch):
-    instance = due(misbehaving())
+def test_an_instance_that_never_runs_at_its_time_still_reports_daily(instance, monkeypatch):
     instance.command("opt-out")
     with monkeypatch.context() as patch:
         patch.setattr(r.secrets, "randbelow", lambda limit: limit - 1)
@@ -376,8 +358,8 @@ def test_an_instance_that_never_runs_at_its_time_still_reports_daily(due, misbeh
 
 
 @row("the clock jumps forward and back")
-def test_a_clock_that_jumps_forward_and_back_causes_no_repetition_and_no_silence(due, misbehaving):
-    instance, outcomes = due(misbehaving()), []
+def test_a_clock_that_jumps_forward_and_back_causes_no_repetition_and_no_silence(instance):
+    outcomes = []
     for jump in (0, 1000 * DAY, -1000 * DAY, 0, 2 * DAY, -DAY, DAY, DAY + DAY // 2):
         instance.now += jump
         outcomes.append(instance.command("send")[1])
@@ -385,33 +367,30 @@ def test_a_clock_that_jumps_forward_and_back_causes_no_repetition_and_no_silence
 
 
 @row("two processes share the state")
-def test_processes_that_share_a_state_report_once(due, misbehaving):
-    server = misbehaving()
-    instance = due(server)
+def test_processes_that_share_a_state_report_once(instance):
     processes = [process(instance, "send") for _ in range(6)]
     outcomes = [each.communicate(timeout=60)[0].strip() for each in processes]
     assert sorted(outcomes) == sorted([r.SENT] + [r.WAITING] * 5)
-    assert server.paths == ["/"]
+    assert instance.server.paths == ["/"]
 
 
 @row("the process stops while it sends")
-def test_a_process_that_is_killed_while_it_sends_does_not_repeat_the_report(due, misbehaving):
+def test_a_process_that_is_killed_while_it_sends_does_not_repeat_the_report(instance):
     reached = threading.Event()
-    server = misbehaving(lambda server, send: reached.set() or server.stopped.wait())
-    instance = due(server)
+    instance.server.respond = lambda server, send: reached.set() or server.stopped.wait()
     killed = process(instance, "send")
     assert reached.wait(30)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert process(instance, "send").communicate(timeout=60)[0].strip() == r.WAITING
-    assert server.paths == ["/"]
+    assert instance.server.paths == ["/"]
     outcome = instance.status()["last_report"]["outcome"]
     assert outcome == "not known: the process stopped before there was an answer"
 
 
 @row("a machine is cloned with its state")
-def test_a_cloned_machine_counts_once_until_it_opts_in_again(due, fresh, tmp_path):
-    instance = due(fresh)
+def test_a_cloned_machine_counts_once_until_it_opts_in_again(instance, fresh, tmp_path):
+    instance.use(fresh)
     instance.now = time.time()
     clone = Instance(tmp_path / "clone.json", instance._capsys)
     clone.path.write_bytes(instance.path.read_bytes())
@@ -425,9 +404,10 @@ def test_a_cloned_machine_counts_once_until_it_opts_in_again(due, fresh, tmp_pat
     assert [each.command("opt-out")[1] for each in (clone, instance)] == [r.ERASED, r.ERASED]
 
 
-def test_start_sends_from_a_thread_that_survives_anything(due, misbehaving, monkeypatch):
+def test_start_sends_from_a_thread_that_survives_anything(instance, monkeypatch):
     reached = threading.Event()
-    usage = due(misbehaving(lambda server, send: reached.set())).reporter()
+    instance.server.respond = lambda server, send: reached.set()
+    usage = instance.reporter()
     stop = usage.start(every=0.001)
     assert reached.wait(30)
     stop()
@@ -461,11 +441,9 @@ RESPONSES = {
 @row("the server responds with anything but 201, such as a redirect, an error or a page")
 @row("the server sends 10 MB, or its response ends too early")
 @pytest.mark.parametrize(("respond", "outcome"), RESPONSES.values(), ids=RESPONSES)
-def test_a_report_is_tried_once_whatever_the_server_does(
-    due, misbehaving, monkeypatch, respond, outcome
-):
-    server = misbehaving(respond, respond)
-    instance = due(server)
+def test_a_report_is_tried_once_whatever_the_server_does(instance, monkeypatch, respond, outcome):
+    server = instance.server
+    server.respond = server.forget = respond
     if outcome == r.LOST:
         monkeypatch.setattr(r, "DEADLINE", 0.5)
     printed = instance.command("send", "--quiet")
@@ -479,14 +457,12 @@ def test_a_report_is_tried_once_whatever_the_server_does(
 @pytest.mark.parametrize(
     "url", ["down", "https://{}", "file:///etc/passwd", "ftp://{}", "http://["]
 )
-def test_a_url_that_reaches_no_server_loses_the_report(due, misbehaving, monkeypatch, url):
-    server = misbehaving()
-    instance = due(server)
-    url = url.replace("down", f"http://127.0.0.1:{free_port()}").format(server.address)
+def test_a_url_that_reaches_no_server_loses_the_report(instance, monkeypatch, url):
+    url = url.replace("down", f"http://127.0.0.1:{free_port()}").format(instance.server.address)
     instance.environ["USAGE_REPORTING_URL"] = url
     monkeypatch.setattr(r, "DEADLINE", 0.5)
     assert instance.command("send") == (1, r.LOST)
-    assert server.requests == []
+    assert instance.server.requests == []
 
 
 @row("the environment names a SOCKS proxy")
@@ -501,10 +477,9 @@ def test_a_url_that_reaches_no_server_loses_the_report(due, misbehaving, monkeyp
     ],
 )
 def test_a_proxy_is_used_or_refused_but_never_bypassed(
-    due, misbehaving, monkeypatch, variable, scheme, reached
+    instance, misbehaving, monkeypatch, variable, scheme, reached
 ):
-    proxy, server = misbehaving(), misbehaving()
-    instance = due(server)
+    proxy, server = misbehaving(), instance.server
     monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:9")
     monkeypatch.setenv(variable, f"{scheme}://{proxy.address}")
     if variable == "no_proxy":
@@ -526,18 +501,16 @@ def test_a_proxy_is_used_or_refused_but_never_bypassed(
     ],
 )
 def test_requests_go_where_the_environment_says_and_say_nothing_of_the_machine(
-    due, misbehaving, monkeypatch, capsys, variables, path
+    instance, monkeypatch, capsys, variables, path
 ):
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
-    server = misbehaving()
-    instance = due(server)
-    url = f"http://{server.address}"
+    url = f"http://{instance.server.address}"
     instance.environ = {name: value.format(url) for name, value in variables.items()}
     usage = instance.reporter()
     preview = usage.preview()
     assert (usage.send(), usage.opt_out()) == (r.SENT, r.ERASED)
-    assert server.paths == [path, path.rstrip("/") + "/forget"]
-    _, content, head = server.requests[0]
+    assert instance.server.paths == [path, path.rstrip("/") + "/forget"]
+    _, content, head = instance.server.requests[0]
     assert content == json.loads(preview)
     assert sorted(re.findall(r"^([\w-]+):", head, re.MULTILINE)) == [
         *("Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host", "User-Agent")
@@ -561,9 +534,7 @@ def process(instance, *arguments, under=()):
 
 @row("the state cannot be read or is damaged")
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_state_that_cannot_be_read_stays_as_it_is(due, misbehaving, content):
-    server = misbehaving()
-    instance = due(server)
+def test_a_state_that_cannot_be_read_stays_as_it_is(instance, content):
     instance.path.write_text(content)
     assert json.loads(instance.command("preview")[1])["id"] is None
     assert instance.command("send", "--now") == (1, r.BROKEN)
@@ -572,19 +543,15 @@ def test_a_state_that_cannot_be_read_stays_as_it_is(due, misbehaving, content):
     assert instance.command("status")[0] == 1
     assert instance.status()["problem"] == r.BROKEN
     assert instance.path.read_text() == content
-    assert server.requests == []
+    assert instance.server.requests == []
 
 
 @row("the state cannot be written, because it is read-only or the disk is full")
 @pytest.mark.parametrize("call", ["os.open", "os.fsync", "pathlib.Path.replace"])
-def test_a_state_that_cannot_be_written_prevents_reports_until_it_can(
-    due, misbehaving, monkeypatch, call
-):
+def test_a_state_that_cannot_be_written_prevents_reports_until_it_can(instance, monkeypatch, call):
     def refuse(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    server = misbehaving()
-    instance = due(server)
     usage, before = instance.reporter(), instance.path.read_text()
     with monkeypatch.context() as broken:
         broken.setattr(call, refuse)
@@ -596,7 +563,7 @@ def test_a_state_that_cannot_be_written_prevents_reports_until_it_can(
     assert {path.name for path in instance.path.parent.iterdir()} <= {
         *("usage.json", "usage.json.lock", "other.lock")
     }
-    assert server.requests == []
+    assert instance.server.requests == []
     assert usage.send() == r.SENT
 
 
@@ -606,10 +573,8 @@ def test_a_state_that_cannot_be_written_prevents_reports_until_it_can(
     [["--ro-bind", "/", "/"], ["--dev-bind", "/", "/", "--bind", "{}", "{}"]],
     ids=["a read-only file system", "a file mounted by itself"],
 )
-def test_a_mount_that_cannot_be_written_prevents_everything(due, misbehaving, mounts):
+def test_a_mount_that_cannot_be_written_prevents_everything(instance, mounts):
     needs("bwrap", "bubblewrap")
-    server = misbehaving()
-    instance = due(server)
     before = instance.path.read_text()
     under = ["bwrap", *(each.format(instance.path) for each in mounts), "--proc", "/proc"]
     for command, outcome in (("send", r.BROKEN), ("opt-out", r.STUCK)):
@@ -618,16 +583,15 @@ def test_a_mount_that_cannot_be_written_prevents_everything(due, misbehaving, mo
     instance.path.write_text("")
     opting_in = process(instance, "opt-in", under=under)
     assert opting_in.communicate(timeout=60)[0].strip() == r.NOT_OPTED_IN
-    assert server.requests == []
+    assert instance.server.requests == []
 
 
 @row("another user runs it than the owner of the state file")
 @pytest.mark.parametrize("permitted", [True, False])
 def test_the_owner_of_the_state_file_is_kept_or_nothing_is_written(
-    due, misbehaving, monkeypatch, permitted
+    instance, monkeypatch, permitted
 ):
-    server, given = misbehaving(), []
-    instance = due(server)
+    given = []
     before = instance.path.read_text()
     (instance.path.parent / "usage.json.lock").unlink()
     owned = os.stat_result([*instance.path.stat()[:4], 12345, 54321, *instance.path.stat()[6:10]])
@@ -645,16 +609,17 @@ def test_the_owner_of_the_state_file_is_kept_or_nothing_is_written(
         assert instance.lines[-1].endswith(": BelongsToAnotherUser")
         assert instance.path.read_text() == before
         assert [path.name for path in instance.path.parent.iterdir()] == ["usage.json"]
-        assert server.requests == []
+        assert instance.server.requests == []
 
 
 @row("the state contains other data of yours")
-def test_other_data_and_the_mode_of_the_state_file_stay(instance, due, misbehaving):
+def test_other_data_and_the_mode_of_the_state_file_stay(instance):
     instance.path.write_text('{"theme": "dark"}')
     instance.path.chmod(0o640)
     rest = instance.path.with_name("usage.json.new")
     rest.write_text("of a crash")
-    due(misbehaving())
+    instance.command("opt-in")
+    instance.now += 2 * DAY
     assert instance.command("send") == (0, r.SENT)
     assert instance.command("opt-out") == (0, r.ERASED)
     assert json.loads(instance.path.read_text()) == {"theme": "dark"}
@@ -666,8 +631,8 @@ def test_other_data_and_the_mode_of_the_state_file_stay(instance, due, misbehavi
     assert stat.S_IMODE(instance.path.stat().st_mode) == 0o600  # a new file is private
 
 
-def test_a_lock_that_another_process_holds_prevents_reports(due, misbehaving, monkeypatch):
-    instance, held = due(misbehaving()), []
+def test_a_lock_that_another_process_holds_prevents_reports(instance, monkeypatch):
+    held = []
     usage = instance.reporter()
     monkeypatch.setattr(r, "LOCK_WAIT", 0)
     with StateFile(instance.path).locked():
@@ -679,7 +644,7 @@ def test_a_lock_that_another_process_holds_prevents_reports(due, misbehaving, mo
     assert set(held) == {(2, 1)}
 
 
-def test_a_mapping_of_the_application_is_changed_only_under_its_lock(instance):
+def test_a_mapping_of_the_application_is_changed_only_under_its_lock(new_instance):
     lock = threading.Lock()
 
     class Locked(dict):
@@ -689,23 +654,21 @@ def test_a_mapping_of_the_application_is_changed_only_under_its_lock(instance):
             super().__setitem__(key, value)
 
     state = Locked()
-    usage = instance.reporter(state, lock=lambda: lock)
+    usage = new_instance.reporter(state, lock=lambda: lock)
     assert usage.opt_in()
     assert usage.opted_in
     assert usage.opt_out(forget=False) == r.NOT_ASKED.format("2026-12-06")
     assert state == {}
 
 
-def test_no_log_line_holds_the_id(due, misbehaving):
+def test_no_log_line_holds_the_id(instance):
     class Failing(dict):
         def __setitem__(self, key, value):
             raise OSError(value)
 
-    server = misbehaving()
-    instance = due(server)
     known = instance.state["id"]
     for respond in (answer(201), answer(500), RESPONSES["no HTTP"][0]):
-        server.respond = respond
+        instance.server.respond = respond
         instance.command("send", "--now")
     broken = instance.reporter(Failing(usage=json.dumps({"id": known, "slot": 0, "day": 1})))
     assert (broken.send(), broken.opt_out(), broken.opt_in(["x"])) == (r.BROKEN, r.STUCK, False)
@@ -724,7 +687,6 @@ def test_no_log_line_holds_the_id(due, misbehaving):
     [
         (["send"], "USAGE_REPORTING_STATE"),
         (["send", "--state", "unused.json"], "USAGE_REPORTING_URL"),
-        (["report"], "invalid choice"),
         (["preview", "--answers", "sso"], "argument --answers: invalid"),
     ],
 )
@@ -742,24 +704,21 @@ def test_the_command_names_a_missing_or_invalid_argument(capsys, arguments, mess
         *(("host:5000/a/b:tag@sha256:0", "host:5000/a/b"), ("host:5000/a/b", "host:5000/a/b")),
     ],
 )
-def test_the_environment_fills_in_what_the_application_omits(instance, reference, image):
-    instance.environ = {"APP_VERSION": "1.3", "GIT_SHA": "abc", "DOCKER_TAG": reference}
-    report = json.loads(instance.reporter().preview())["version"]
+def test_the_environment_fills_in_what_the_application_omits(new_instance, reference, image):
+    new_instance.environ = {"APP_VERSION": "1.3", "GIT_SHA": "abc", "DOCKER_TAG": reference}
+    report = json.loads(new_instance.reporter().preview())["version"]
     assert report == {"app": "1.3", "sha": "abc", "image": image, "arch": r.architecture()}
     assert [*report] == [field.name for field in FIELDS]
 
 
-@pytest.mark.parametrize(
-    ("built_for", "arch", "family"),
-    [
+def test_the_server_knows_the_family_of_a_platform():
+    for built_for, arch, family in (
         ("x86_64-pc-linux-gnu", "x86_64-linux", "64-bit x86"),
         ("armv7l-unknown-linux-gnueabihf", "armv7l-linux-eabihf", "32-bit ARM"),
         ("arm-linux-musleabihf", "arm-linux-musleabihf", "32-bit ARM"),
-    ],
-)
-def test_the_server_knows_the_family_of_a_platform(built_for, arch, family):
-    assert r.architecture("linux", built_for) == arch
-    assert folding.family(arch) == family
+    ):
+        assert r.architecture("linux", built_for) == arch
+        assert folding.family(arch) == family
     assert r.architecture("win32").endswith("-win32")
 
 

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-PATHS = ("/", "/stats", "/badge", "/docs", "/healthz", "/nothing")
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 REPORT = (
@@ -33,14 +32,9 @@ def with_length(length, head=HEAD):
     [
         (with_length(len(REPORT)), REPORT, 201),
         (HEAD + CHUNKED, b"5a\r\n" + REPORT + b"\r\n0\r\n\r\n", 411),
-        (HEAD + b"\r\n", b"", 411),
-        (with_length(0), b"", 400),
         (with_length(len(REPORT) + 1), REPORT, 400),
-        (with_length(1), b"\xff", 400),
-        (with_length(4006), b'{"x":' + b"[" * 4000 + b"}", 400),
-        (with_length(4096), b"\0" * 4096, 400),
     ],
-    ids=["report", "chunks", "no length", "empty", "too short", "no UTF-8", "deep", "zeros"],
+    ids=["report", "chunks", "too short"],
 )
 def test_the_status_depends_on_the_length_and_the_body(server, head, body, status):
     response = server.exchange(head, body)
@@ -98,16 +92,6 @@ def test_a_long_head_passes_up_to_a_limit(server, fields, passes):
     with contextlib.suppress(OSError):
         response = server.exchange(b"GET /dashboard HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
     assert response[9:12] in ((b"200",) if passes else (b"431", b""))
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_a_response_has_a_length_and_the_response_to_head_has_no_body(server, path):
-    response = server.exchange(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert b"chunked" not in response
-    response = server.exchange(f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    assert response.endswith(b"\r\n\r\n")
-    assert b"Content-Length" in response
-    assert "WSGI app sent body bytes" not in server.output
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ import psutil
 import pytest
 import trustme
 
-from collector.cache.connection import CONNECTIONS
 from tests.servers import ROOT, free_port, needs
 from tests.store.redis_server import RedisServer
 
@@ -75,15 +74,6 @@ def at_once(*calls):
 # Several processes
 
 
-def test_all_workers_and_servers_count_the_same_at_once(begin):
-    servers = [begin("--workers", "2").wait_until_ready(), begin().wait_until_ready()]
-    for n in range(20):
-        servers[n % 2].post(report(n, app=str(n % 3)))
-        answers = {each.request("GET", "/stats").content for each in servers for _ in range(4)}
-        assert len(answers) == 1
-    assert servers[0].stats()["instances"] == 20
-
-
 def test_nothing_is_forgotten_when_workers_come_and_go(begin, store):
     server = begin().wait_until_ready()
     server.post(report(1))
@@ -119,21 +109,6 @@ def test_servers_with_different_configurations_share_a_store(begin, tmp_path):
         assert server.stats()["instances"] == 1
     assert new.post({"id": report(1)["id"]}, "/forget").status == 204
     assert old.stats()["instances"] == 0
-
-
-def test_a_worker_opens_few_connections_however_many_report(begin, store):
-    server = begin("--workers", "2").wait_until_ready()
-    for n in range(100):  # one after the other
-        server.post(report(n))
-    assert connections(store) <= 4  # housekeeping has one in each worker
-    at_once(*(lambda n=n: server.post(report(n)) for n in range(200)))
-    assert connections(store) <= 2 * CONNECTIONS
-    assert server.stats()["instances"] == 200
-
-
-def connections(store):
-    """How many others than this test are connected."""
-    return len(store.client.client_list()) - 1
 
 
 @pytest.mark.timed
@@ -190,32 +165,32 @@ def test_a_server_starts_without_its_store(begin, store):
     assert_back(server)
 
 
+OUTAGES = {
+    "gone": (RedisServer.stop, RedisServer.start),
+    "frozen": (RedisServer.freeze, RedisServer.thaw),
+    "full": (
+        lambda store: store.client.config_set("maxmemory", 1),
+        lambda store: store.client.config_set("maxmemory", 0),
+    ),
+    "a replica": (
+        lambda store: store.client.replicaof("127.0.0.1", 1),
+        lambda store: store.client.replicaof("NO", "ONE"),
+    ),
+}
+
+
 @pytest.mark.timed
-@pytest.mark.parametrize("outage", ["gone", "frozen"])
-def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, store, outage):
+@pytest.mark.parametrize(("begins", "ends"), OUTAGES.values(), ids=OUTAGES)
+def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, store, begins, ends):
     server = begin().wait_until_ready()
     server.post(report(1))
-    (store.stop if outage == "gone" else store.freeze)()
-    assert_away(server)
-    (store.start if outage == "gone" else store.thaw)()
+    begins(store)
+    assert_takes_no_reports(server)
+    if begins in (RedisServer.stop, RedisServer.freeze):
+        assert_away(server)
+    ends(store)
     assert_back(server)
     assert server.stats()["instances"] == 1
-
-
-@pytest.mark.timed
-def test_a_hundred_requests_to_a_frozen_store_are_refused_in_time(begin, store):
-    server = begin().wait_until_ready()
-    store.freeze()
-    seconds = []
-
-    def visit(n):
-        began = time.monotonic()
-        assert server.post(report(n)).status == 503
-        seconds.append(time.monotonic() - began)
-
-    at_once(*(lambda n=n: visit(n) for n in range(100)))
-    assert len(seconds) == 100
-    assert max(seconds) < LATEST + 1  # a hundred clients in one process take time too
 
 
 @pytest.mark.timed
@@ -236,56 +211,6 @@ def test_of_two_thousand_greenlets_none_waits_for_long(store, frozen):
         assert refused == "0"
     else:
         assert printed.count("The store takes no reports") == 1
-
-
-@pytest.mark.timed
-def test_without_memory_a_store_refuses_reports_and_still_reads_and_forgets(begin, store):
-    server = begin().wait_until_ready()
-    server.post(report(1))
-    store.client.config_set("maxmemory", 1)
-    assert_takes_no_reports(server)
-    for n in range(9):  # that reading works is no reason for a line in the log
-        assert server.stats()["instances"] == 1
-        assert server.post(report(n)).status == 503
-    assert server.output.count("The store takes") == 1
-    assert server.post({"id": report(1)["id"]}, "/forget").status == 204
-    store.client.config_set("maxmemory", 0)
-    assert_back(server)
-
-
-@pytest.mark.timed
-def test_a_failover_is_survived(begin, store):
-    server = begin().wait_until_ready()
-    server.post(report(1))
-    store.client.replicaof("127.0.0.1", 1)
-    assert_takes_no_reports(server)
-    store.client.replicaof("NO", "ONE")
-    assert_back(server)
-
-
-@pytest.mark.timed
-def test_a_store_that_comes_back_writing_to_disk_is_refused(begin, store, tmp_path):
-    server = begin().wait_until_ready()
-    store.stop()
-    store.options = ("--save", "3600 1", "--dir", str(tmp_path))
-    store.start()
-    assert server.post(report(1)).status == 503
-    server.wait_for("would write to disk: its option `save` is on")
-    store.client.config_set("save", "")
-    assert_back(server)
-
-
-@pytest.mark.timed
-def test_a_store_that_begins_to_write_to_disk_is_refused(start, store_with, tmp_path):
-    store = store_with("--dir", tmp_path)
-    server = start(REDIS_URL=store.url, SECRET_KEY=SECRET).wait_until_ready()
-    server.post(report(1))
-    store.client.config_set("save", "3600 1")
-    assert refused(server, "GET", "/readyz")
-    assert server.post(report(1)).status == 503
-    server.wait_for("redis-cli CONFIG SET save ''")
-    store.client.config_set("save", "")
-    assert_back(server)
 
 
 def assert_away(server):
@@ -345,21 +270,10 @@ def wait_until(condition):
 # What is refused at the start
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "remedy"),
-    [
-        ("save", "3600 1", "redis-cli CONFIG SET save ''"),
-        ("appendonly", "yes", "redis-cli CONFIG SET appendonly no"),
-        ("maxmemory-policy", "allkeys-lru", "redis-cli CONFIG SET maxmemory-policy noeviction"),
-    ],
-)
-def test_a_store_that_would_break_a_promise_aborts_startup(
-    begin, store, tmp_path, option, value, remedy
-):
-    store.stop()
-    store.options = ("--dir", str(tmp_path), f"--{option}", value)
-    store.start()
-    assert_startup_fails(begin(), remedy)
+def test_a_store_that_would_break_a_promise_aborts_startup(start, store_with, tmp_path):
+    store = store_with("--dir", tmp_path, "--save", "3600 1")
+    server = start(REDIS_URL=store.url, SECRET_KEY=SECRET)
+    assert_startup_fails(server, "redis-cli CONFIG SET save ''")
 
 
 def test_a_store_that_forbids_config_aborts_startup_unless_a_setting_accepts_it(begin, store):
@@ -369,10 +283,6 @@ def test_a_store_that_forbids_config_aborts_startup_unless_a_setting_accepts_it(
     assert_startup_fails(begin(), "say so with REDIS_UNCHECKED=1")
     server = begin(REDIS_UNCHECKED="1").wait_until_ready()
     assert server.post(report(1)).status == 201
-
-
-def test_a_store_without_a_secret_key_aborts_startup(start, store):
-    assert_startup_fails(start(REDIS_URL=store.url), "Set SECRET_KEY")
 
 
 def assert_startup_fails(server, message):

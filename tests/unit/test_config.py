@@ -74,14 +74,11 @@ def test_the_latest_release_is_the_newest_final_one():
     [
         ({}, "version is missing", "1, and the first line"),
         ({"version": 2}, "version is 2", "1, and the first line"),
-        ({"version": True}, "version is True", "1, and the first line"),
         ({"version": 10**5000}, "version is too large", "1, and the first line"),
         ({1: 2}, "The configuration has a key that is no text", "a table with version"),
         ({"QUESTIONS": 1}, "The configuration has the key 'QUESTIONS'", "a table with version"),
         ({"min_group": 0}, "min_group is 0", "a whole number from 1"),
-        ({"min_group": 1.5}, "min_group is 1.5", "a whole number from 1"),
         ({"known_names_only": "yes"}, "known_names_only is 'yes'", "true or false"),
-        ({"images": "a"}, "images is 'a'", "a list of names"),
         ({"images": ["a", 7]}, "images is ['a', 7]", "a list of names"),
         ({"hide": []}, "hide is []", "a table with app, image and arch"),
         ({"hide": {"sha": []}}, "hide has the key 'sha'", "a table with app, image and arch"),
@@ -93,6 +90,11 @@ def test_the_latest_release_is_the_newest_final_one():
         ({"releases": {"1.0": {}}}, "releases.'1.0'.date is missing", "a date, such as"),
         ({"releases": {"1.0": {"date": "May"}}}, "releases.'1.0'.date is 'May'", "a date, such as"),
         ({"releases": {"1.0": DATE, "1.0.0": DATE}}, "releases is {'1.0'", "different releases"),
+        (
+            {"releases": {"1.0": DATE}, "hide": {"app": ["1.*"]}},
+            "releases is {'1.0'",
+            "that [hide] does not have",
+        ),
         (
             {"releases": {"1.0": DATE | {"name": ""}}},
             "releases.'1.0' has the key 'name'",
@@ -118,21 +120,16 @@ def test_an_error_names_the_key_what_it_is_and_what_is_allowed(content, found, a
         (FLAG | {"why": "two\nlines"}, r".why is 'two\nlines'", "a text"),
         (TEXTS, ".kind is missing", '"choice", "flag" or "number"'),
         (FLAG | {"kind": "flagg"}, ".kind is 'flagg'", '"choice", "flag" or "number"'),
-        (FLAG | {"kind": ["flag"]}, ".kind is ['flag']", '"choice", "flag" or "number"'),
         (FLAG | {"options": ["a"]}, " has the key 'options'", "a table with what, why, kind"),
-        (CHOICE | {"options": "sqlite"}, ".options is 'sqlite'", "1 to 32 different texts"),
         (CHOICE | {"options": []}, ".options is []", "1 to 32 different texts"),
         (CHOICE | {"options": ["a", "a"]}, ".options is ['a', 'a']", "different"),
         (CHOICE | {"options": ["a", "other"]}, ".options is ['a', 'other']", 'without "other"'),
         (CHOICE | {"options": ["ä"]}, ".options is ['ä']", "letters, digits"),
-        (CHOICE | {"options": ["  "]}, ".options is ['  ']", "inner spaces"),
         (CHOICE | {"options": ["a" * 25]}, ".options is ['aaa", "1 to 24 letters"),
-        (CHOICE | {"options": [1]}, ".options is [1]", "texts"),
         (CHOICE | {"options": [str(n) for n in range(33)]}, ".options is ['0'", "1 to 32"),
         (NUMBER | {"bounds": [5, 1]}, ".bounds is [5, 1]", "larger than the one before"),
         (NUMBER | {"bounds": [0, 1]}, ".bounds is [0, 1]", "from 1"),
         (NUMBER | {"bounds": [10**5000]}, ".bounds is too large", "to a billion"),
-        (NUMBER | {"bounds": [1.5]}, ".bounds is [1.5]", "whole numbers"),
         (NUMBER | {"bounds": [True]}, ".bounds is [True]", "whole numbers"),
         (NUMBER | {"bounds": list(range(1, 17))}, ".bounds is [1", "1 to 15"),
         ("flag", " is 'flag'", "a table with what"),
@@ -159,11 +156,6 @@ def test_an_invalid_name_of_a_question_is_refused(name):
         (b"", "version is missing", "version is missing"),
         (b"[sso", "is not in TOML: ", "is not in TOML (at end of document)."),
         (b"\xff", "is not in TOML: ", "is not in TOML."),
-        (
-            b"version = 1\nversion = 1\n",
-            "is not in TOML: ",
-            "is not in TOML (at line 2, column 12).",
-        ),
         (b"a = " + b"[" * 5000, "is not in TOML: ", "is not in TOML."),
         (b"a = " + b"1" * 5000, "is not in TOML: ", "is not in TOML."),
         (b"version = 0x" + b"f" * 5000, "version is too large", "version is invalid"),
@@ -180,7 +172,7 @@ def test_a_file_that_is_no_configuration_aborts_a_start_and_is_not_quoted_in_a_l
     settings.HEADCOUNT_CONFIG_FILE = str(path)
     with pytest.raises(SystemCheckError) as caught:
         call_command("check")
-    assert "collector.E021" in str(caught.value)
+    assert "collector.E010" in str(caught.value)
     assert message in str(caught.value)
     with pytest.raises(InvalidConfig) as invalid:
         _ = source.in_force
@@ -196,25 +188,9 @@ def test_a_setting_that_names_no_file_is_refused(settings, setting):
 
 KEYS = st.sampled_from(
     [
-        "version",
-        "min_group",
-        "hide",
-        "app",
-        "releases",
-        "1.0",
-        "date",
-        "questions",
-        "sso",
-        "kind",
-        "what",
-        "why",
-        "options",
-        "bounds",
-        "name",
-        "images",
-        "known_names_only",
-        "`$.hide`",
-        "x[0]",
+        *("version", "min_group", "hide", "app", "releases", "1.0", "date", "questions", "sso"),
+        *("kind", "what", "why", "options", "bounds", "name", "images", "known_names_only"),
+        *("`$.hide`", "x[0]"),
     ]
 )
 VALUES = st.recursive(
@@ -242,28 +218,12 @@ def test_no_mapping_gives_a_traceback(content):
         assert str(error).encode()
 
 
-LINES = st.lists(
-    st.sampled_from(
-        [
-            *Path("docs/examples/manyfold.toml").read_text().splitlines(),
-            *(
-                '"\\u0000" = 1',
-                "[[questions]]",
-                "[hide.app]",
-                "name = 'x'",
-                "a.b.c = {}",
-                '["`$.x`"]',
-            ),
-            *(
-                "min_group = 0x" + "f" * 5000,
-                "images = " + "[" * 500,
-                "date = 2026-05-01T00:00:00Z",
-            ),
-        ]
-    )
-    | st.text(max_size=30),
-    max_size=12,
-).map("\n".join)
+ODD_LINES = [
+    *('"\\u0000" = 1', "[[questions]]", "[hide.app]", "name = 'x'", "a.b.c = {}", '["`$.x`"]'),
+    *("min_group = 0x" + "f" * 5000, "images = " + "[" * 500, "date = 2026-05-01T00:00:00Z"),
+    *Path("docs/examples/manyfold.toml").read_text().splitlines(),
+]
+LINES = st.lists(st.sampled_from(ODD_LINES) | st.text(max_size=30), max_size=12).map("\n".join)
 
 
 @given(LINES | st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")))

@@ -16,8 +16,8 @@ def copy(tmp_path, monkeypatch):
     return folder
 
 
-def of_the_copy():
-    return fingerprint.fingerprint.__wrapped__()
+def of_the_copy(*names):
+    return fingerprint.fingerprint.__wrapped__(*names)
 
 
 def test_the_fingerprint_changes_with_the_names_of_code_files(copy):
@@ -28,43 +28,33 @@ def test_the_fingerprint_changes_with_the_names_of_code_files(copy):
 
 
 @pytest.mark.parametrize(
-    ("name", "is_code"),
+    ("name", "is_code", "stores"),
     [
-        ("reports/parsing.py", True),
-        ("cache/store.lua", True),
-        ("static/collector/page.css", False),
-        ("templates/collector/frame.html", False),
-        ("docs/pages/docs.md", False),
-        (".DS_Store", False),
-        ("._apps.py", False),
-        ("__pycache__/new.pyc", False),
+        ("reports/parsing.py", True, True),
+        ("questions.py", True, True),
+        ("views/ingest.py", True, True),
+        ("cache/store.lua", True, True),
+        ("views/stats.py", True, False),
+        ("numbers/stats.py", True, False),
+        ("static/collector/page.css", False, False),
+        ("templates/collector/frame.html", False, False),
+        ("docs/pages/docs.md", False, False),
+        (".DS_Store", False, False),
+        ("._apps.py", False, False),
+        ("__pycache__/new.pyc", False, False),
     ],
 )
-def test_only_code_changes_the_fingerprint(copy, name, is_code):
+def test_only_code_changes_the_fingerprint_and_only_code_that_stores_reports_the_count(
+    copy, name, is_code, stores
+):
+    storing = of_the_copy(*fingerprint.STORING)
     assert of_the_copy() == fingerprint.fingerprint()
     (copy / name).parent.mkdir(exist_ok=True)
     with (copy / name).open("a") as file:
         file.write("\n")
     assert (of_the_copy() != fingerprint.fingerprint()) == is_code
+    assert (of_the_copy(*fingerprint.STORING) != storing) == stores
     assert len(of_the_copy()) == fingerprint.DIGITS
-
-
-@pytest.mark.parametrize(
-    ("name", "stores"),
-    [
-        ("cache/store.lua", True),
-        ("questions.py", True),
-        ("reports/parsing.py", True),
-        ("views/ingest.py", True),
-        ("views/stats.py", False),
-        ("numbers/stats.py", False),
-    ],
-)
-def test_only_code_that_stores_reports_starts_the_count_from_zero(copy, name, stores):
-    digest = fingerprint.fingerprint.__wrapped__(*fingerprint.STORING)
-    with (copy / name).open("a") as file:
-        file.write("\n")
-    assert (fingerprint.fingerprint.__wrapped__(*fingerprint.STORING) != digest) == stores
 
 
 def test_the_command_prints_the_fingerprint_that_the_server_shows(client, settings):

@@ -4,7 +4,6 @@ from datetime import timedelta
 from itertools import count
 
 import pytest
-import time_machine
 from hypothesis import settings
 
 from collector.cache import memory
@@ -19,12 +18,6 @@ class Memory(Model):
 
 TestMemory = Memory.TestCase
 TestMemory.settings = settings(stateful_step_count=40)
-
-
-@pytest.fixture
-def clock():
-    with time_machine.travel("2026-03-10T12:00:00Z", tick=False) as coordinates:
-        yield coordinates
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ def connection():
     ids=["short", "parts", "no body", "long", "no response"],
 )
 def test_a_head_is_sent_together_with_a_short_body(connection, parts, pieces):
-    connection.begin_answer()
+    connection.begin_response()
     for part in parts:
         connection.sendall(part)
-    connection.end_answer()
+    connection.end_response()
     assert [call.args[0] for call in connection.sock.sendall.call_args_list] == pieces
 
 
@@ -55,7 +55,7 @@ def test_the_refusal_of_a_malformed_request_is_sent_at_once(connection):
 
 @pytest.mark.parametrize("size", [100, 8192, 10**6])
 def test_no_more_of_a_head_or_of_a_body_is_read_than_there_is_room_for(connection, size):
-    for go_on in (connection.begin_answer, connection.end_answer):
+    for go_on in (connection.begin_response, connection.end_response):
         received = 0
         while received < ROOM:
             received += len(connection.recv(size))
@@ -69,7 +69,7 @@ def test_an_idle_connection_that_fails_has_ended_and_any_other_has_failed(connec
     connection.sock.recv = Mock(side_effect=ConnectionError)
     with pytest.raises(ConnectionError):
         connection.recv(1)
-    connection.end_answer()
+    connection.end_response()
     assert connection.recv(1) == b""
 
 

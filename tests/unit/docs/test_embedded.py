@@ -40,7 +40,7 @@ from collector.cache import records
 from django.test import Client
 for number in range(1200):
     records().put(number, {"app": "1", "image": None, "arch": None})
-for path in ("/dashboard", "/badge.svg"):
+for path in ("/dashboard", "/badge.svg", "/docs"):
     print(Client().get(path, headers={"Accept-Language": "de"}).content.decode())
 """
 

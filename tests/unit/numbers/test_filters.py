@@ -5,59 +5,40 @@ import pytest
 from collector.conf import MAX_FILTERS
 from collector.numbers.dimensions import ALL, Rules
 from collector.numbers.filters import max_length, parse
-from collector.numbers.patterns import exact
-from collector.reports.parsing import Refusal
+from collector.patterns import exact
+from collector.refusal import Refusal
 from tests.unit.numbers.builders import count, hiding, row, statistics_of, without_detail
 
-
-def test_a_filter_matches_the_whole_name():
-    assert count(row("1.0"), row("1.0.1"), app=["1.0"]) == 1
+SHARED = {"app": ["1"], "arch": ["arm"]}
 
 
-def test_a_final_star_makes_a_prefix():
-    assert count(row("0.8.1"), row("0.89"), row("0.9"), app=["0.8*"]) == 2
-    assert count(row("0.8.1"), row("0.9"), app=["*"]) == 2
-
-
-def test_a_star_before_the_end_is_literal():
-    assert count(row("a*b"), row("aXb"), app=["a*b"]) == 1
-
-
-def test_a_final_star_after_a_backslash_is_literal():
-    assert count(row("edge*"), row("edge-1"), app=[r"edge\*"]) == 1
-    assert count(row("edge\\-1"), row("edge*"), app=[r"edge\\*"]) == 1
+@pytest.mark.parametrize(
+    ("rows", "filters", "matched"),
+    [
+        ([row("1.0"), row("1.0.1")], {"app": ["1.0"]}, 1),
+        ([row("1")], {"app": ["9"]}, 0),
+        ([row("0.8.1"), row("0.89"), row("0.9")], {"app": ["0.8*"]}, 2),
+        ([row("0.8.1"), row("0.9")], {"app": ["*"]}, 2),
+        ([row("a*b"), row("aXb")], {"app": ["a*b"]}, 1),  # only a final star makes a prefix
+        ([row("edge*"), row("edge-1")], {"app": [r"edge\*"]}, 1),
+        ([row("edge\\-1"), row("edge*")], {"app": [r"edge\\*"]}, 1),
+        ([row("1"), row("2.1"), row("3")], {"app": ["1", "2*"]}, 2),
+        ([row("1", arch="arm"), row("1", arch="x86"), row("2", arch="arm")], SHARED, 1),
+        ([row(image=None), row(image=""), row(image="a")], {"image": [""]}, 2),
+        ([without_detail(3)], {"app": ["*"]}, 0),
+        ([row(f"v{n:03}", count=n) for n in range(1, 211)], {"app": ["v003"]}, 3),  # not listed
+    ],
+)
+def test_a_filter_matches_whole_names_prefixes_alternatives_and_empty_values(
+    rows, filters, matched
+):
+    assert count(*rows, **filters) == matched
 
 
 @pytest.mark.parametrize("name", ["", "*", "edge*", "a**", "a\\*", "a\\\\*", "\\*", "a\\", "a\\b*"])
 def test_exact_selects_this_name_and_no_longer_one(name):
     rows = [row(name), row(f"{name}-1"), row(name.removesuffix("*") + "-2")]
     assert count(*rows, app=[exact(name)]) == 1
-
-
-def test_values_of_one_filter_are_alternatives():
-    assert count(row("1"), row("2"), row("3"), app=["1", "3"]) == 2
-    assert count(row("1"), row("2.1"), row("3"), app=["1", "2*"]) == 2
-
-
-def test_filters_of_different_fields_must_all_match():
-    rows = [row("1", arch="arm"), row("1", arch="x86"), row("2", arch="arm")]
-    assert count(*rows, app=["1"], arch=["arm"]) == 1
-
-
-def test_an_empty_value_selects_null_and_the_empty_string():
-    assert count(row(image=None), row(image=""), row(image="a"), image=[""]) == 2
-
-
-def test_an_unknown_name_matches_nothing():
-    assert count(row("1"), app=["9"]) == 0
-
-
-def test_an_instance_without_detail_matches_no_filter():
-    assert count(without_detail(3), app=["*"]) == 0
-
-
-def test_a_filter_finds_a_name_beyond_the_listed_ones():
-    assert count(*(row(f"v{n:03}", count=n) for n in range(1, 211)), app=["v003"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -108,12 +89,9 @@ def test_a_filter_does_not_reveal_what_is_not_listed(query):
     assert count(*rows, rules=hiding("image", "secret*"), **query) == 0
 
 
-def test_alternatives_do_not_reveal_a_group_below_the_minimum():
+def test_neither_alternatives_nor_two_filters_reveal_a_group_below_the_minimum():
     rows = [row(image="public", count=9), row(image="secret", count=2)]
     assert count(*rows, rules=Rules(min_group=3), image=["public", "secret"]) == 9
-
-
-def test_two_filters_do_not_reveal_a_group_below_the_minimum():
     rows = [row("1", "public", count=9), row("2", "public", count=1), row("2", "other", count=5)]
     assert count(*rows, rules=Rules(min_group=3), app=["2"], image=["public"]) == 0
 
@@ -123,17 +101,12 @@ ESTABLISHED = {"established": ["true"]}
 
 def test_established_selects_the_instances_that_reported_on_two_days():
     rows = [row("1", count=5), row("1", established=True, count=3), row("2", established=True)]
-    assert count(*rows, **ESTABLISHED) == 4
+    assert count(*rows, without_detail(3), **ESTABLISHED) == 4
+    assert count(without_detail(1)._replace(established=True), **ESTABLISHED) == 1
     assert count(*rows, **ESTABLISHED, app=["1"]) == 3
     numbers = statistics_of(*rows, **ESTABLISHED)
     assert numbers["versions"] == {"1": 3, "2": 1}
     assert numbers["established"] == numbers["instances"] == sum(numbers["last_reported"].values())
-
-
-def test_established_counts_instances_without_detail():
-    assert (
-        count(without_detail(3), without_detail(1)._replace(established=True), **ESTABLISHED) == 1
-    )
 
 
 @pytest.mark.parametrize("values", [["false"], [""], ["1"], ["True"], ["true", "x"]])

@@ -29,29 +29,21 @@ def texts_of(response):
     return texts
 
 
-def test_the_badge_redirects_to_the_url_of_the_replaced_service(warm, client, report):
-    report()
-    response = client.get("/badge")
-    assert response.status_code == 302
-    assert response["Location"] == "https://img.shields.io/badge/instances-1-blue"
-
-
-def test_the_badge_is_described_with_exactly_the_keys_of_shields(warm, client, report):
-    report()
-    assert client.get("/badge.json").json() == {
-        "schemaVersion": 1,
-        "label": "instances",
-        "message": "1",
-        "color": "blue",
-        "cacheSeconds": 300,
-    }
-
-
 @pytest.mark.parametrize("count", [0, 1])
-def test_the_drawn_badge_shows_the_number_of_instances(warm, client, report, count):
+def test_a_badge_shows_the_number_of_instances(warm, client, report, count):
     for _ in range(count):
         report()
     assert texts_of(client.get("/badge.svg")) == ["instances", str(count)]
+    assert client.get("/badge.json").json() == {  # exactly the keys of shields.io
+        "schemaVersion": 1,
+        "label": "instances",
+        "message": str(count),
+        "color": "blue",
+        "cacheSeconds": 300,
+    }
+    response = client.get("/badge")
+    assert response.status_code == 302  # to the URL of the replaced service
+    assert response["Location"] == f"https://img.shields.io/badge/instances-{count}-blue"
 
 
 def test_a_badge_drawn_here_says_that_the_server_is_warming_up(clock, client, report):

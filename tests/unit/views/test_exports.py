@@ -1,9 +1,6 @@
 from datetime import timedelta
-from unittest.mock import patch
 
 import pytest
-
-from collector.numbers.snapshot import current
 
 
 def test_stats_has_its_keys_in_the_order_of_the_replaced_service(report, stats):
@@ -42,17 +39,3 @@ def test_stats_are_sent_again_after_a_report_and_on_the_next_day(clock, client, 
     else:
         clock.shift(timedelta(days=1))
     assert client.get("/stats", headers={"If-None-Match": etag}).status_code == 200
-
-
-def test_stats_a_filter_for_everything_and_the_badge_agree_on_one_snapshot(client, report):
-    report()
-    snapshot = current()
-    report()
-    with (
-        patch("collector.views.exports.current", return_value=snapshot),
-        patch("collector.views.badges.current", return_value=snapshot),
-    ):
-        counts = [client.get(path).json()["instances"] for path in ("/stats", "/stats?app=*")]
-        badges = [client.get(f"/badge.json{query}").json()["message"] for query in ("", "?app=*")]
-    assert counts == [1, 1]
-    assert badges == ["1, warming up"] * 2

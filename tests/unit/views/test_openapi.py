@@ -12,7 +12,7 @@ from collector.reports.parsing import Body, Forget
 from collector.urls import urlpatterns
 from collector.views import openapi
 from collector.views.badges import BadgeDescription
-from collector.views.endpoint import Problem
+from collector.views.endpoint import ErrorBody
 from collector.views.health import Health, Status
 from collector.views.ingest import Receipt
 
@@ -58,7 +58,7 @@ def test_the_schema_of_a_report_has_the_rules_of_the_parser(description):
         ("/badge.json", BadgeDescription),
         ("/healthz", Health),
         ("/readyz", Status),
-        ("/nowhere", Problem),
+        ("/nowhere", ErrorBody),
     ],
 )
 def test_a_response_has_the_members_of_its_type_and_no_other(client, report, path, kind):

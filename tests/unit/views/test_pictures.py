@@ -45,7 +45,7 @@ def test_a_picture_has_a_title_and_a_description_from_its_first_day_on(clock, cl
     assert root.get("role") == "img"
     labels = {each.get("id"): each.text for each in root if each.get("id")}
     assert [*labels] == root.get("aria-labelledby").split() == ["title", "description"]
-    assert "of Manyfold by day" in labels["title"]
+    assert "of this application by day" in labels["title"]
     assert "on 2026-03-10" in labels["description"].lower()
 
 

@@ -15,7 +15,6 @@ class Patterns:
     prefixes: tuple[str, ...]
 
     def match(self, name: str) -> bool:
-        """Return whether one of the patterns matches a name."""
         return name in self.names or name.startswith(self.prefixes)
 
 
