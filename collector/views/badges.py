@@ -61,7 +61,7 @@ class BadgeDescription(Struct, frozen=True):
 
 def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
     """Return the badge for `label`, `color`, and either filters or `question` and `is`."""
-    question = _last(query, "question", "") if "question" in query else None
+    question = _last(query, "question", "") if {"question", "is"} & query.keys() else None
     label = _NOT_PRINTABLE.sub("", _last(query, "label", question or LABEL))[:LABEL_LIMIT] or LABEL
     color = _last(query, "color", COLOR).removeprefix("#")
     if color not in COLORS and not _HEX.match(color):

@@ -121,6 +121,7 @@ def test_a_question_that_was_not_asked_on_a_day_is_missing(settings, client):
         ("question=sso&is=perhaps", "sso", "unknown"),
         ("question=nothing&is=true&label=SSO", "SSO", "unknown"),
         ("question=", "instances", "unknown"),
+        ("is=true", "instances", "unknown"),
     ],
 )
 def test_a_badge_counts_an_answer(client, query, label, message):

@@ -242,3 +242,10 @@ def test_a_period_that_there_is_not_is_refused(client):
     for path in ("/dashboard", "/charts/growth.svg"):
         response = client.get(f"{path}?period=10-years")
         assert (response.status_code, response.json()["field"]) == (400, "period")
+
+
+def test_the_page_names_the_minute_in_which_it_was_asked_for(clock, page, report):
+    report()
+    assert "As of 2026-03-10 12:00 UTC" in page()
+    clock.shift(timedelta(minutes=5))
+    assert "As of 2026-03-10 12:05 UTC" in page()

@@ -2,11 +2,15 @@
 
 import gc
 import json
+import os
+import subprocess
+import sys
 import weakref
 from unittest.mock import patch
 
 import pytest
 from django.test import RequestFactory
+from django.urls import set_script_prefix
 
 from collector.cache import Unavailable, records
 from collector.views.badges import BadgeSvg
@@ -162,3 +166,26 @@ def test_a_request_is_freed_with_its_answer_without_garbage_collection():
                 assert reference() is None
     finally:
         gc.enable()
+
+
+def test_a_404_names_the_docs_below_the_path_prefix(client):
+    set_script_prefix("/tracker/")
+    try:
+        error = client.get("/nowhere").json()["error"]
+    finally:
+        set_script_prefix("/")
+    assert "/tracker/docs" in error
+
+
+def test_every_page_works_without_docstrings():
+    visit = """
+import sys
+import django
+django.setup()
+from django.test import Client
+for path in ("/docs", "/docs/clients", "/dashboard", "/openapi.json", "/stats", "/metrics"):
+    if Client().get(path).status_code != 200:
+        sys.exit(path)
+"""
+    environ = {"DJANGO_SETTINGS_MODULE": "tracking_site.settings", "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-OO", "-c", visit], env=environ, check=True)
