@@ -92,9 +92,10 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def when_ready(server):
-    """Log what this server counts, how long a report counts, and where to look.
+    """Log the settings that matter most, and the addresses of the dashboard and the docs.
 
-    From now on, read a configuration file that changes. Workers that start later inherit it.
+    Then look for changes of the configuration file at regular intervals. Workers that start later
+    inherit its latest valid content.
     """
     from collector.conf import UNNAMED
     from tracking_site.settings import ENV

@@ -232,11 +232,11 @@ class Reporter:
 
     @contextlib.contextmanager
     def _guarded(self, message):
-        """Log an error instead of raising it: once, until it is another one."""
+        """Log an error instead of raising it. Log the same error only once in a row."""
         problem = None
         try:
             yield
-        except Exception as error:  # noqa: BLE001  whatever the application's code raises
+        except Exception as error:  # noqa: BLE001  the application's code may raise any
             problem = _named(error)
             if problem != self._problems.get(message):
                 log.warning("%s: %s", message, problem)
@@ -459,12 +459,12 @@ def _exchange(url, path, body):
         opener.add_handler(urllib.request.HTTPHandler(0))  # 0: print nothing, even if the
         opener.add_handler(urllib.request.HTTPSHandler(0))  # application prints its requests
         headers = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
-        request = urllib.request.Request(url, body, headers)  # noqa: S310  no handler opens files
+        request = urllib.request.Request(url, body, headers)  # noqa: S310  the opener reads no files
         with opener.open(request, timeout=DEADLINE) as response:
             with contextlib.suppress(Exception):  # only the status matters
                 return response.status, response.read1(4096)
             return response.status, b""
-    except Exception as error:  # noqa: BLE001  whatever it is, only this request is lost
+    except Exception as error:  # noqa: BLE001  no error may reach the application
         return None, _named(error)
 
 

@@ -157,10 +157,10 @@ def _connect(connection: AbstractConnection, unchecked: bool) -> None:
     """Log in on a new connection, and check the server."""
 
     def ask(*command: str) -> Any:
-        connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type
+        connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type for it
         return connection.read_response()
 
-    connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type here
+    connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type for it
     _check(ask, unchecked)
 
 

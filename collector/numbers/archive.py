@@ -127,7 +127,7 @@ def read(folder: str) -> Archive:
             days = _read_file(Path(folder, name), days) | days
         except ValueError as error:
             problems.append(str(error))
-        time.sleep(0)
+        time.sleep(0)  # let other requests take their turn after each file
     return Archive({to_day(text): days[text] for text in sorted(days)}, files, tuple(problems))
 
 
@@ -206,7 +206,7 @@ def _lines(text: str, known: Container[str]) -> Iterator[tuple[int, str]]:
         number += text.count("\n", start, end)
         start = end
         if not number % SLICE:
-            time.sleep(0)
+            time.sleep(0)  # let other requests take their turn: a file may have years of days
 
 
 def _parse(line: str) -> Row:

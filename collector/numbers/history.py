@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Summary(Struct, frozen=True):
-    """The counts of a day that is over. Names that may not be listed are missing."""
+    """The counts of a past day, without the names that may not be listed."""
 
     instances: int
     established: int
@@ -185,7 +185,7 @@ def _encoded_summary(tally: Tally, rules: Rules) -> bytes:
     """Return the summary of a day in JSON, or null: a day that fails must not fail the others."""
     try:
         return encode(summarize(tally, rules))
-    except Exception:
+    except Exception:  # of any kind: the other days must still be summarized
         log.exception("The statistics of %s cannot be summarized", iso_date(tally.day))
         return NULL
 

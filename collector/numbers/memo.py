@@ -15,7 +15,7 @@ class Memo:
     results: dict[Hashable, Any] = field(default_factory=dict, kw_only=True, compare=False)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the result of `make` for this key. Only the first time calls `make`."""
+        """Return the result of `make` for this key, and call `make` only the first time."""
         result: T | None = self.results.get(key)  # one look-up, because others may clear them
         if result is not None:
             return result

@@ -52,11 +52,11 @@ class Badge(NamedTuple):
 class BadgeDescription(Struct, frozen=True):
     """A badge in shields.io's endpoint schema, https://shields.io/badges/endpoint-badge."""
 
-    schemaVersion: Literal[1]  # noqa: N815  shields.io's name
+    schemaVersion: Literal[1]  # noqa: N815  shields.io requires this name
     label: str
     message: str
     color: str
-    cacheSeconds: Annotated[int, Meta(ge=300)]  # noqa: N815  likewise
+    cacheSeconds: Annotated[int, Meta(ge=300)]  # noqa: N815  shields.io requires this name
 
 
 def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:

@@ -75,7 +75,7 @@ def adoption(adopted: Adoption, days: Sequence[Day]) -> SafeString:
 
 
 def legend(adopted: Adoption) -> list[tuple[str, str]]:
-    """Return the letter and the name of each layer of the chart of adoption, the lowest first."""
+    """Return the letter and the name of each layer of the adoption chart, from the bottom up."""
     return list(zip(LETTERS, [*adopted.releases, "all others"], strict=False))
 
 

@@ -284,7 +284,7 @@ def growth(snapshot: Snapshot, days: Sequence[Day], first: int) -> dict[str, Any
 
 
 def adoption(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
-    """Return the chart of the share of each release by day, and the table of its latest days."""
+    """Return the adoption chart and the table of its latest days."""
     adopted = trends.adoption(snapshot.past, days)
     if len(days) < 2 or not adopted.releases:
         return {}

@@ -41,7 +41,7 @@ class Endpoint(View):
         # which keeps the request, with a report's id, until the garbage collector runs.
         super().__init_subclass__(**kwargs)
         if hasattr(cls, "get"):
-            cls.head = cls.get  # type: ignore[attr-defined]  # Django looks for the name
+            cls.head = cls.get  # type: ignore[attr-defined]  # View declares no `head`
 
     @classmethod
     def as_view(cls, **kwargs: Any) -> Any:

@@ -180,7 +180,7 @@ OPERATIONS = (
         {200: SVG, 304: None},
         refusals=(503,),
     ),
-    Operation("badge", "Redirect to a badge at shields.io", {302: None}, BADGE),
+    Operation("badge", "Redirect to shields.io, which draws the badge", {302: None}, BADGE),
     Operation("badge-svg", "Get a badge", {200: SVG, 304: None}, BADGE),
     Operation(
         "badge-json",

@@ -23,7 +23,7 @@ def days_of(server):
 
 @pytest.fixture
 def saved(start, tmp_path):
-    """Save four past days of a server with a clock that moves; return them, and the folder."""
+    """Let a server count for four days and save them. Return these days and the folder."""
     server = start(wsgi=INSTRUMENTED).wait_until_ready()
     regular = [report(app="1.0.0") for _ in range(3)]
     for _ in range(4):

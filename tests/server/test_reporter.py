@@ -92,7 +92,7 @@ def new_instance(tmp_path, capsys, monkeypatch, misbehaving):
 
 @pytest.fixture
 def instance(new_instance):
-    """An instance whose report is due."""
+    """An instance that has opted in and whose report is due."""
     assert new_instance.command("opt-in") == (0, r.OPTED_IN)
     new_instance.now += 2 * DAY
     return new_instance

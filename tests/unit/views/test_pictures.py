@@ -18,7 +18,7 @@ PICTURES = ["/charts/growth.svg", "/charts/adoption.svg"]
 
 @pytest.fixture
 def save(settings, tmp_path):
-    """Save days before today, which are given as the number of days ago."""
+    """Return a function that saves past days; 1 stands for yesterday."""
     settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
 
     def write(days_ago, releases, instances=1000):
