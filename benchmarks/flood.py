@@ -4,7 +4,7 @@ Known instances report every day. From the second day, for eight days, made-up i
 MAX_INSTANCES, each with a version of its own of the longest names, beyond MAX_VALUES. Eight quiet
 days follow. Goals: the resident set stays under the documented ceiling; every report of a known
 instance is accepted with its version on every day; `/stats` is under 200 kB and takes at most 50 ms
-of CPU after a report; after the flood, `/stats` answers what it answered before.
+of CPU after a report; after the flood, `/stats` returns what it returned before.
 
 The same flood is sent to a plain Django application, which has no limit.
 """
@@ -29,7 +29,7 @@ AT_ONCE = 64
 class Day(NamedTuple):
     """What one day shows."""
 
-    known: Counter[str]  # answers to known instances
+    known: Counter[str]  # responses to known instances
     length: int  # bytes of /stats
     cpu: float  # milliseconds of /stats after a report
     resident: int  # bytes
@@ -64,7 +64,7 @@ def measure(quick: bool) -> Iterator[Goal]:
     yield "known instances are accepted with their version on every day", accepted
     yield at_most("/stats", max(day.length for day in days), LENGTH, "bytes")
     yield at_most("/stats after a report", max(day.cpu for day in days), CPU, "ms")
-    yield "after the flood, /stats answers as before", before == after
+    yield "after the flood, /stats returns what it did", before == after
 
 
 def one_day(server: Server, known: list[bytes], made_up: list[bytes]) -> Day:
@@ -72,11 +72,11 @@ def one_day(server: Server, known: list[bytes], made_up: list[bytes]) -> Day:
     half = len(known) // 2
     # A report that changes nothing would leave the statistics as they are.
     other = fleet.body(next(fleet.ids(1, "known")), fleet.version(1, 400))
-    answers, flood, more = (
+    first, flood, second = (
         outcomes(server, bodies) for bodies in (known[:half], made_up, known[half:])
     )
     day = Day(
-        known=answers + more,
+        known=first + second,
         length=len(load.ask(server.port, load.get("/stats"), 200)),
         cpu=load.stats_after_report(server, [other, other, known[0], known[0]] * 10) * 1000,
         resident=server.resident(),
@@ -90,13 +90,13 @@ def one_day(server: Server, known: list[bytes], made_up: list[bytes]) -> Day:
 
 
 def outcomes(server: Server, bodies: list[bytes]) -> Counter[str]:
-    """Count the answers to reports."""
+    """Count the responses to reports."""
 
     def outcome(body: bytes) -> str:
-        answer = json.loads(load.ask(server.port, load.report(body), 201, 503))
-        if "error" in answer:
+        response = json.loads(load.ask(server.port, load.report(body), 201, 503))
+        if "error" in response:
             return "refused"
-        return "with version" if answer["stored"] else "without version"
+        return "with version" if response["stored"] else "without version"
 
     return Counter(Pool(AT_ONCE).imap_unordered(outcome, bodies))
 

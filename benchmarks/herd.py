@@ -3,7 +3,7 @@
 Each report is sent on a connection of its own. One instance in ten reports twice, the second time
 with its id in upper case, and must count once. The benchmark then runs again while 50 readers poll
 every named view. Goals: according to `/stats`, no report is lost or counted twice; the slowest
-response takes at most 10 seconds; every view answers every request.
+response takes at most 10 seconds; every view responds to every request.
 
 For comparison, a plain Django application in a new project gets the same reports. Goal: Headcount
 accepts at least as many a second. There are no readers then, because the application counts all its
@@ -33,7 +33,7 @@ READERS = 50
 DAYS, RELEASES = 30, 150  # of the fleet: so few versions that /stats lists each by name
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """The body of a report, the body of its receipt, and the seconds between.
 
     Without a receipt, the report failed.
@@ -50,13 +50,13 @@ class Answer(NamedTuple):
 
 
 class Herd:
-    """Instances that report at once while others read; `answers` and `reads` grow meanwhile."""
+    """Instances that report at once while others read; `responses` and `reads` grow meanwhile."""
 
     def __init__(self, port: int, paths: Sequence[str] = (), readers: int = 0) -> None:
         self.port = port
         self.paths = paths
         self.readers = readers
-        self.answers: list[Answer] = []
+        self.responses: list[Response] = []
         self.reads: dict[str, list[float]] = {path: [] for path in paths}  # seconds
 
     def run(self, bodies: Iterable[bytes], at_once: int) -> float:
@@ -64,15 +64,15 @@ class Herd:
         reading = [gevent.spawn(self.read, number) for number in range(self.readers)]
         begin = time.perf_counter()
         try:
-            for answer in Pool(at_once).imap_unordered(self.report, bodies):
-                self.answers.append(answer)
+            for response in Pool(at_once).imap_unordered(self.report, bodies):
+                self.responses.append(response)
             return time.perf_counter() - begin
         finally:
             gevent.killall(reading)
 
-    def report(self, body: bytes) -> Answer:
+    def report(self, body: bytes) -> Response:
         """Send one report."""
-        return Answer(body, *timed(self.port, load.report(body), 201))
+        return Response(body, *timed(self.port, load.report(body), 201))
 
     def read(self, number: int) -> None:
         """Read one path after another, without end."""
@@ -82,18 +82,20 @@ class Herd:
             self.reads[path].append(seconds)
 
     def figures(self, stats: dict[str, Any], seconds: float = 1) -> "Figures":
-        """Compare what was sent in so many seconds with what `/stats` answers."""
-        sent = {answer.id: json.loads(answer.sent)["version"]["app"] for answer in self.answers}
+        """Compare what was sent in so many seconds with what `/stats` returns."""
+        sent = {
+            response.id: json.loads(response.sent)["version"]["app"] for response in self.responses
+        }
         expected, counted = Counter(sent.values()), Counter(stats["versions"])
         missing = len(sent) - stats["instances"]
         return Figures(
-            sent=len(self.answers),
+            sent=len(self.responses),
             instances=len(sent),
-            failed=sum(answer.receipt is None for answer in self.answers),
+            failed=sum(response.receipt is None for response in self.responses),
             lost=max((expected - counted).total(), missing),
             doubled=max((counted - expected).total(), -missing),
-            slowest=max(answer.seconds for answer in self.answers),
-            rate=len(self.answers) / seconds,
+            slowest=max(response.seconds for response in self.responses),
+            rate=len(self.responses) / seconds,
             unread=sum(times.count(math.inf) + (not times) for times in self.reads.values()),
         )
 
@@ -125,7 +127,7 @@ def surfaces() -> list[str]:
 
 
 def timed(port: int, request: bytes, *statuses: int) -> tuple[bytes | None, float]:
-    """Return the body of the answer and the seconds it took: None and infinity if it failed."""
+    """Return the body of the response and the seconds it took: None and infinity if it failed."""
     begin = time.perf_counter()
     try:
         body = load.ask(port, request, *statuses)
@@ -162,9 +164,9 @@ def measure(quick: bool) -> Iterator[Goal]:
         figures = stampede(name, headcount(), bodies, at_once, readers)
         exact = not (figures.failed or figures.lost or figures.doubled)
         yield f"{name}: no report failed, was lost or counted twice", exact
-        yield at_most(f"{name}: slowest answer", figures.slowest, SLOWEST, "s")
+        yield at_most(f"{name}: slowest response", figures.slowest, SLOWEST, "s")
         if readers:
-            yield f"{name}: every view answered every time", figures.unread == 0
+            yield f"{name}: every view responded every time", figures.unread == 0
         else:
             yield at_least("rate to plain Django", figures.rate / baseline.rate, 1)
 
@@ -185,7 +187,7 @@ def stampede(
         f"{name}: {figures.sent:,} reports of {figures.instances:,} instances, "
         f"{figures.rate:,.0f} a second; failed {figures.failed}, lost {figures.lost}, "
         f"counted twice {figures.doubled}; slowest {figures.slowest:.2f} s, "
-        f"median {median(answer.seconds for answer in herd.answers):.2f} s; "
+        f"median {median(response.seconds for response in herd.responses):.2f} s; "
         f"{sum(map(len, herd.reads.values())):,} reads"
     )
     return figures

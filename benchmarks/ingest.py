@@ -1,6 +1,6 @@
 """CPU time of a report, compared with Django's own empty page, and of the answers in a report.
 
-The baseline is a view that answers with nothing, in a new Django project with its default
+The baseline is a view that responds with nothing, in a new Django project with its default
 middleware, under gunicorn's gevent worker. Goals: a report of a new instance takes at most 0.80
 times as long, at 32 and at 500 connections at once; and a report with four answers takes at most
 1.1 times as long as one to a server without questions. These answers count, because their instances

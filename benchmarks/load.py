@@ -1,4 +1,4 @@
-"""A load generator: one connection for each request; the status of every answer is checked."""
+"""A load generator: one connection for each request; the status of every response is checked."""
 
 import resource
 from collections.abc import Iterable
@@ -31,15 +31,15 @@ def get(path: str) -> bytes:
 
 
 def ask(port: int, request: bytes, *statuses: int) -> bytes:
-    """Send a request and return the body of its answer; raise RuntimeError for another status."""
-    answer = bytearray()
+    """Send a request and return the body of its response; raise RuntimeError for another status."""
+    response = bytearray()
     with gevent.Timeout(TIMEOUT), socket.socket() as connection:
         # `create_connection` would resolve the name in a thread, which `_stay_awake` can starve.
         connection.connect(("127.0.0.1", port))
         connection.sendall(request)
         while received := connection.recv(65_536):
-            answer += received
-    return _body(answer, *statuses)
+            response += received
+    return _body(response, *statuses)
 
 
 def send(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
@@ -91,7 +91,7 @@ def allow_connections(count: int = 8192) -> None:
 
 
 def _stay_awake() -> None:
-    """Keep this process from sleeping while it waits for answers.
+    """Keep this process from sleeping while it waits for responses.
 
     On a virtual machine, waking a client that sleeps takes the server some 10 us. A faster server
     would have to wake it less often, so these microseconds would distort a comparison.
@@ -100,8 +100,8 @@ def _stay_awake() -> None:
         gevent.sleep(0)
 
 
-def _body(answer: bytearray, *statuses: int) -> bytes:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def _body(response: bytearray, *statuses: int) -> bytes:
+    head, _, body = response.partition(b"\r\n\r\n")
     if head.split(b" ", 2)[1:2] not in [[b"%d" % status] for status in statuses]:
-        raise RuntimeError(f"expected {statuses}, got {bytes(answer[:500])!r}")
+        raise RuntimeError(f"expected {statuses}, got {bytes(response[:500])!r}")
     return bytes(body)

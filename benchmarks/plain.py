@@ -20,7 +20,7 @@ COUNTED = {"app": "versions", "image": "images", "arch": "architectures"}
 reports: dict[str, dict[str, Any]] = {}
 
 
-def answer(status: int, content: Any) -> HttpResponse:
+def response(status: int, content: Any) -> HttpResponse:
     """Return JSON with its length, as Headcount does."""
     body = json.dumps(content, separators=(",", ":"), default=str)
     headers = {"Content-Length": str(len(body))}
@@ -29,7 +29,7 @@ def answer(status: int, content: Any) -> HttpResponse:
 
 @csrf_exempt
 def nothing(request: HttpRequest) -> HttpResponse:
-    """Answer with nothing."""
+    """Respond with nothing."""
     return HttpResponse()
 
 
@@ -44,10 +44,10 @@ def ingest(request: HttpRequest) -> HttpResponse:
         if not all(value is None or isinstance(value, str) for value in stored.values()):
             raise TypeError("a field is no string")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return answer(400, {"error": "This is not a report."})
+        return response(400, {"error": "This is not a report."})
     day = datetime.now(UTC).date()
     reports[name] = {**stored, "day": day}
-    return answer(201, {"stored": stored, "forgotten_at": day + WINDOW + timedelta(days=1)})
+    return response(201, {"stored": stored, "forgotten_at": day + WINDOW + timedelta(days=1)})
 
 
 @require_GET
@@ -59,12 +59,12 @@ def stats(request: HttpRequest) -> HttpResponse:
         breakdown: Counter(report[field] or "" for report in live)
         for field, breakdown in COUNTED.items()
     }
-    return answer(200, {"instances": len(live), **counts})
+    return response(200, {"instances": len(live), **counts})
 
 
 urlpatterns = [
     path("nothing", nothing),
     path("", ingest),
     path("stats", stats),
-    path("readyz", lambda request: answer(200, {})),
+    path("readyz", lambda request: response(200, {})),
 ]

@@ -37,14 +37,14 @@ class Server(servers.Server):
         # This clock counts nanoseconds, see clock_getcpuclockid(3). `cpu_times` rounds to 10 ms.
         return sum(time.clock_gettime(~process.pid << 3 | 2) for process in processes)
 
-    def answers(self, path: str) -> "Server":
-        """Wait until a request for a path is answered, however long the server is being filled."""
+    def wait_for_response(self, path: str) -> "Server":
+        """Wait for the response to a request, however long the server is being filled."""
         while True:
             with suppress(TimeoutError):
-                return super().answers(path)
+                return super().wait_for_response(path)
 
     def worker(self) -> psutil.Process:
-        """Return the only worker, or the master if it answers by itself."""
+        """Return the only worker, or the master if it has no worker."""
         return psutil.Process((self.workers() or [self.master])[0])
 
     def resident(self) -> int:
@@ -54,9 +54,9 @@ class Server(servers.Server):
 
 @contextmanager
 def running(server: Server, ready: str = "/readyz") -> Iterator[Server]:
-    """Wait until a server answers a path, and stop it at the end."""
+    """Wait until a server responds at a path, and stop it at the end."""
     try:
-        yield server.answers(ready)
+        yield server.wait_for_response(ready)
     finally:
         server.stop()
 

@@ -35,7 +35,7 @@ except ImportError:  # Windows
 
     fcntl = None
 
-DEADLINE = 5  # seconds for a whole request, from the name lookup to the answer
+DEADLINE = 5  # seconds for a whole request, from the name lookup to the response
 LOCK_WAIT = 2  # seconds to wait for another process that changes the state
 DAY = 86_400  # seconds
 TIME, DATE = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"
@@ -205,16 +205,16 @@ class Reporter:
                 if not (now or self._is_due(state)):
                     return WAITING
                 report = self._report(state)
-                outcome = "not known: the process stopped before there was an answer"
+                outcome = "not known: the process stopped before there was a response"
                 state["last"] = {"at": self._time(TIME), "outcome": outcome, "report": report}
                 state["day"], state["update"] = int(self._clock()) // DAY, None
                 url = state["url"] = self.url
-            status, answer = self._post(url, "", report)
-            outcome = "accepted" if status == 201 else f"not accepted: {status or answer}"
+            status, response = self._post(url, "", report)
+            outcome = "accepted" if status == 201 else f"not accepted: {status or response}"
             with contextlib.suppress(Exception), self._changing() as state:
                 if state["id"] == report["id"]:  # the administrator did not opt out meanwhile
                     state["last"]["outcome"] = outcome
-                    self._remember(answer, state)
+                    self._remember(response, state)
             return SENT if status == 201 else LOST
         return BROKEN
 
@@ -325,18 +325,18 @@ class Reporter:
         return {}
 
     def _post(self, url, path, content):
-        """Return the status and the beginning of the answer, or None and the type of the error."""
+        """Return the status and the start of the response, or None and the type of the error."""
         # urllib has a timeout for each step only; only a thread can leave a server that sends one
         # byte a second.
-        answers, request = [], (url, path, _encoded(content))
-        worker = threading.Thread(target=lambda: answers.append(_exchange(*request)), daemon=True)
+        responses, request = [], (url, path, _encoded(content))
+        worker = threading.Thread(target=lambda: responses.append(_exchange(*request)), daemon=True)
         with contextlib.suppress(RuntimeError):  # no more threads
             worker.start()
             worker.join(DEADLINE)
-        status, answer = answers[0] if answers else (None, "TimeoutError")
+        status, response = responses[0] if responses else (None, "TimeoutError")
         level = logging.INFO if status in (201, 204) else logging.WARNING
-        log.log(level, "A request for usage reporting ended with %s", status or answer)
-        return status, answer
+        log.log(level, "A request for usage reporting ended with %s", status or response)
+        return status, response
 
 
 class StateFile:
@@ -448,7 +448,7 @@ def architecture(system=sys.platform, built_for=None):
 
 
 def _exchange(url, path, body):
-    """POST to a path below a URL. Return the status and at most 4096 bytes of the answer."""
+    """POST to a path below a URL. Return the status and at most 4096 bytes of the response."""
     try:
         parts = urllib.parse.urlsplit(url)
         path = parts.path.rstrip("/") + path if path else parts.path or "/"

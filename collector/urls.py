@@ -1,7 +1,7 @@
 """The paths. Those that pages link to have a name, whose prefix makes it unique in any project.
 
-Like the service that Headcount replaces, it also answers with a trailing slash, with `.json` and at
-`//`.
+As in the service that Headcount replaces, a path may also have a trailing slash, or end with
+`.json`, and the root may be `//`.
 """
 
 from django.urls import path, re_path

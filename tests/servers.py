@@ -94,10 +94,10 @@ class Server:
 
     def wait_until_ready(self):
         """Wait until the server accepts reports."""
-        return self.wait_for("Booting worker").answers("/readyz")
+        return self.wait_for("Booting worker").wait_for_response("/readyz")
 
-    def answers(self, path):
-        """Wait until a request for a path is answered."""
+    def wait_for_response(self, path):
+        """Wait for the response to a request for a path."""
         deadline = time.monotonic() + START_TIMEOUT
         while self.process.poll() is None and time.monotonic() < deadline:
             try:

@@ -1,5 +1,5 @@
-# The same four routes in Grape, as the service that Headcount replaces answers them.
-# Written for the benchmark from recorded requests and answers; it is not that service's code.
+# The same four routes in Grape, as in the service that Headcount replaces.
+# Written for the benchmark from recorded requests and responses; it is not that service's code.
 
 require "grape"
 require "securerandom"

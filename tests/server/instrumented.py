@@ -80,11 +80,11 @@ INSTRUMENTS = {
 
 
 def application(environ, start_response):
-    """Answer /instrument/NAME by calling the instrument with the body; pass on all else."""
+    """Respond to /instrument/NAME by calling the instrument with the body; pass on all else."""
     _, first, *rest = environ["PATH_INFO"].split("/")
     if first != "instrument":
         return tracked(environ, start_response)
     argument = environ["wsgi.input"].read().decode()
-    answer = json.dumps(INSTRUMENTS[rest[0]](argument)).encode()
-    start_response("200 OK", [("Content-Length", str(len(answer)))])
-    return [answer]
+    response = json.dumps(INSTRUMENTS[rest[0]](argument)).encode()
+    start_response("200 OK", [("Content-Length", str(len(response)))])
+    return [response]

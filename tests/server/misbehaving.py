@@ -7,8 +7,8 @@ import socketserver
 import threading
 
 
-def answer(status, body=b"", *headers):
-    """Send a complete answer."""
+def response(status, body=b"", *headers):
+    """Send a complete response."""
     head = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}", *headers, "", ""]
     return lambda server, send: send("\r\n".join(head).encode() + body)
 
@@ -31,7 +31,7 @@ class Misbehaving(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def __init__(self, respond=None, forget=None):
-        self.respond, self.forget = respond or answer(201), forget or answer(204)
+        self.respond, self.forget = respond or response(201), forget or response(204)
         self.requests, self.sent, self.stopped = [], 0, threading.Event()
         super().__init__(("127.0.0.1", 0), None)
         self.address = "{}:{}".format(*self.server_address)
@@ -59,6 +59,6 @@ class Misbehaving(socketserver.ThreadingTCPServer):
         return [content.get("answers", {}) for _, content, _ in self.requests]
 
 
-REDIRECT = answer(301, b"", "Location: /elsewhere")
+REDIRECT = response(301, b"", "Location: /elsewhere")
 # The environment of an instance that must not report.
 SWITCHED_OFF = [{"DO_NOT_TRACK": "1"}, {"DO_NOT_TRACK": "no"}, {"CI": "true"}]

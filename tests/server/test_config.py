@@ -81,7 +81,7 @@ def test_an_invalid_file_and_a_killed_worker_change_nothing(begin, file, stored)
     server.wait_until(lambda: len({*server.workers()} - {*old}) == len(old))
     for worker in server.workers():
         server.wait_for(f"Booting worker with pid: {worker}")
-    server.answers("/readyz")
+    server.wait_for_response("/readyz")
     assert {latest(server) for _ in range(20)} == {"2.0.0"}
     assert (
         b"headcount_config_last_reload_successful 0.0" in server.request("GET", "/metrics").content

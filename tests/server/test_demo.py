@@ -9,7 +9,7 @@ from tests.servers import free_port
 
 
 def demo(start, *arguments, **environ):
-    """Start the demonstration of 40 instances over 9 days, and wait until it answers."""
+    """Start the demonstration of 40 instances over 9 days, and wait until it responds."""
     port = free_port()
     command = [sys.executable, "manage.py", "demo", "--port", str(port), *arguments]
     server = start(
@@ -18,7 +18,7 @@ def demo(start, *arguments, **environ):
         under=("setsid",),
         **environ,
     )
-    return server.wait_for(f"http://127.0.0.1:{port}/dashboard").answers("/readyz")
+    return server.wait_for(f"http://127.0.0.1:{port}/dashboard").wait_for_response("/readyz")
 
 
 def test_demo_serves_a_past_with_gunicorn_and_ends_on_ctrl_c(start):

@@ -26,7 +26,7 @@ def test_simultaneous_reports_are_all_counted_once(start, readers):
 
 
 def with_midnight(server, bodies):
-    """Move the server's clock to the next day halfway, while it answers the reports before."""
+    """Move the server's clock to the next day halfway, while it accepts the reports before."""
     for number, body in enumerate(bodies):
         if number == REPORTS // 2:
             load.ask(server.port, load.report(b"1", "/instrument/forward"), 200)
@@ -39,8 +39,8 @@ def test_reports_around_midnight_count_on_the_day_of_their_receipt(start):
     fleet.run(with_midnight(server, herd.with_twins(REPORTS, seed=2)), AT_ONCE)
 
     days = defaultdict(set)  # on which an instance reported, by its receipts
-    for answer in fleet.answers:
-        days[answer.id].add(FORGOTTEN_AT[json.loads(answer.receipt)["forgotten_at"]])
+    for response in fleet.responses:
+        days[response.id].add(FORGOTTEN_AT[json.loads(response.receipt)["forgotten_at"]])
     reported = Counter(day for each in days.values() for day in each)
     both = sum(len(each) == 2 for each in days.values())
     assert min(reported[TODAY], reported[TOMORROW], both) > 0

@@ -62,7 +62,7 @@ def shop(project):
     port = free_port()
     command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
     server = Server(command=command, cwd=folder, port=port, **python)
-    server.wait_for("Starting development server").answers("/usage/readyz")
+    server.wait_for("Starting development server").wait_for_response("/usage/readyz")
     yield server
     server.process.terminate()
     server.process.wait()

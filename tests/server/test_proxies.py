@@ -74,7 +74,7 @@ def in_front(port, name, command, replacements, folder):
     (folder / name).write_text(text)
     proxy = Proxy([*command, folder / name], port, HOME=str(folder))
     try:
-        yield proxy.answers("/readyz")
+        yield proxy.wait_for_response("/readyz")
     finally:
         proxy.printed = proxy.end()
 

@@ -24,7 +24,7 @@ from clients.reporter import DAY, Reporter, StateFile
 from collector import folding
 from collector.docs import rendering
 from collector.reports.fields import FIELDS
-from tests.server.misbehaving import REDIRECT, SWITCHED_OFF, answer, trickle
+from tests.server.misbehaving import REDIRECT, SWITCHED_OFF, response, trickle
 from tests.servers import ROOT, free_port, needs
 
 REPORTER = ROOT / "clients" / "reporter.py"
@@ -175,7 +175,7 @@ def test_answers_that_cannot_be_had_are_left_out(instance, answers):
 
 @pytest.mark.parametrize("environ", [*SWITCHED_OFF, {}])
 def test_a_switch_prevents_reports_and_opting_in_and_deletes_at_once(instance, environ):
-    instance.server.forget = answer(500)
+    instance.server.forget = response(500)
     instance.command("opt-out")  # its erasure is not confirmed
     instance.command("opt-in")
     instance.environ |= environ
@@ -230,7 +230,7 @@ def test_the_server_that_took_the_report_is_asked_to_erase_it(instance, misbehav
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500, None])
 def test_any_other_answer_than_204_or_no_url_confirms_nothing(instance, status):
-    instance.server.forget = answer(status, b"", "Location: /forget")
+    instance.server.forget = response(status, b"", "Location: /forget")
     if status is None:
         instance.environ.clear()
     assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format("2026-12-08"))
@@ -238,17 +238,17 @@ def test_any_other_answer_than_204_or_no_url_confirms_nothing(instance, status):
 
 def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_expires(instance):
     server = instance.server
-    server.forget = answer(500)
+    server.forget = response(500)
     first = instance.state["id"]
     instance.command("opt-out")
     instance.command("opt-in")
     assert instance.command("send", "--now") == (0, r.SENT)
     second = instance.state["id"]
     assert [content["id"] for _, content, _ in server.requests] == [first, second]
-    server.forget = answer(204)
+    server.forget = response(204)
     assert instance.command("opt-out") == (0, r.ERASED)  # of both
     assert {content["id"] for _, content, _ in server.requests[2:]} == {first, second}
-    server.forget = answer(500)
+    server.forget = response(500)
     instance.command("opt-in")
     instance.command("opt-out")
     instance.now += 8 * DAY
@@ -266,9 +266,9 @@ def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_ex
     ],
 )
 def test_the_last_receipt_says_when_a_report_expires(instance, receipt, expiry):
-    instance.server.respond = answer(201, json.dumps(receipt).encode())
+    instance.server.respond = response(201, json.dumps(receipt).encode())
     instance.command("send")
-    instance.server.respond = instance.server.forget = answer(500)
+    instance.server.respond = instance.server.forget = response(500)
     instance.command("send", "--now")
     assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format(expiry))
 
@@ -278,9 +278,9 @@ def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(instance)
     outcomes, usage, known = [], instance.reporter(), instance.state["id"]
 
     def respond(server, send):
-        server.respond = answer(500)
+        server.respond = response(500)
         outcomes.extend([usage.opt_out(), usage.opt_in(), usage.send(now=True)])
-        answer(201)(server, send)
+        response(201)(server, send)
 
     instance.server.respond = respond
     assert instance.command("send") == (0, r.SENT)
@@ -295,7 +295,7 @@ def test_opting_out_while_a_report_is_being_sent_leaves_no_trace_of_it(instance)
 def test_the_state_keeps_the_last_report_and_its_outcome(instance):
     preview = json.loads(instance.command("preview")[1])
     for status, outcome in ((201, "accepted"), (500, "not accepted: 500")):
-        instance.server.respond = answer(status)
+        instance.server.respond = response(status)
         instance.command("send", "--now")
         expected = {"at": "2026-11-30T12:00:00Z", "outcome": outcome, "report": preview}
         assert instance.status()["last_report"] == expected
@@ -323,13 +323,13 @@ def test_the_state_keeps_the_last_report_and_its_outcome(instance):
     ],
 )
 def test_a_newer_release_that_the_receipt_names_is_shown(instance, update, read):
-    instance.server.respond = answer(201, json.dumps({"update": update}).encode())
+    instance.server.respond = response(201, json.dumps({"update": update}).encode())
     assert instance.command("send", "--version", "0.90.0") == (0, r.SENT)
     read = update if read is ... else read
     assert instance.reporter().update == instance.status()["update"] == read
     assert instance.reporter(version="0.90.0").update == read
     assert instance.reporter(version="0.91.2").update is None  # it was upgraded since
-    instance.server.respond = answer(201, b"{}")  # the server has no table of releases any more
+    instance.server.respond = response(201, b"{}")  # the server has no table of releases any more
     assert instance.command("send", "--now") == (0, r.SENT)
     assert instance.status()["update"] is None
 
@@ -385,7 +385,7 @@ def test_a_process_that_is_killed_while_it_sends_does_not_repeat_the_report(inst
     assert process(instance, "send").communicate(timeout=60)[0].strip() == r.WAITING
     assert instance.server.paths == ["/"]
     outcome = instance.status()["last_report"]["outcome"]
-    assert outcome == "not known: the process stopped before there was an answer"
+    assert outcome == "not known: the process stopped before there was a response"
 
 
 @row("a machine is cloned with its state")
@@ -421,9 +421,9 @@ def test_start_sends_from_a_thread_that_survives_anything(instance, monkeypatch)
 CREATED = b"HTTP/1.1 201 Created\r\n"
 RESPONSES = {
     "a redirect": (REDIRECT, r.LOST),
-    "another redirect": (answer(308, b"", "Location: /elsewhere"), r.LOST),
-    "an error": (answer(500, b"no"), r.LOST),
-    "a page": (answer(200, b"<h1>Log in</h1>", "Content-Type: text/html"), r.LOST),
+    "another redirect": (response(308, b"", "Location: /elsewhere"), r.LOST),
+    "an error": (response(500, b"no"), r.LOST),
+    "a page": (response(200, b"<h1>Log in</h1>", "Content-Type: text/html"), r.LOST),
     "nothing": (lambda server, send: None, r.LOST),
     "half a head": (lambda server, send: send(b"HTTP/1.1 20"), r.LOST),
     "no HTTP": (lambda server, send: send(b"SSH-2.0-OpenSSH_9.2\r\n"), r.LOST),
@@ -432,7 +432,7 @@ RESPONSES = {
     "a byte a second": (trickle(b""), r.LOST),
     "a byte a second in the head": (trickle(CREATED + b"X: "), r.LOST),
     "a byte a second in the body": (trickle(CREATED + b"Content-Length: 9999\r\n\r\n"), r.SENT),
-    "10 MB": (answer(201, b"x" * 10**7), r.SENT),
+    "10 MB": (response(201, b"x" * 10**7), r.SENT),
     "an early end": (lambda server, send: send(CREATED + b"Content-Length: 9\r\n\r\n{"), r.SENT),
 }
 
@@ -667,7 +667,7 @@ def test_no_log_line_holds_the_id(instance):
             raise OSError(value)
 
     known = instance.state["id"]
-    for respond in (answer(201), answer(500), RESPONSES["no HTTP"][0]):
+    for respond in (response(201), response(500), RESPONSES["no HTTP"][0]):
         instance.server.respond = respond
         instance.command("send", "--now")
     broken = instance.reporter(Failing(usage=json.dumps({"id": known, "slot": 0, "day": 1})))

@@ -159,7 +159,7 @@ def number_of(key):
 def test_a_server_starts_without_its_store(begin, store):
     store.stop()
     server = begin().wait_for("Booting worker")
-    server.answers("/healthz")
+    server.wait_for_response("/healthz")
     assert_away(server)
     store.start()
     assert_back(server)
@@ -301,7 +301,7 @@ def test_a_store_is_reached_with_a_password_and_through_a_socket(start, store_wi
     for url in (f"unix://:hunter2@{path}?db=1", f"redis://:hunter2@127.0.0.1:{locked.port}/1"):
         assert_counts(start(REDIS_URL=url, SECRET_KEY=SECRET))
     server = start(REDIS_URL=locked.url, SECRET_KEY=SECRET).wait_for("Booting worker")
-    server.answers("/healthz")
+    server.wait_for_response("/healthz")
     assert server.post(report(1)).status == 503
     assert "AuthenticationError" in server.output
 
@@ -323,7 +323,7 @@ def test_a_store_is_reached_by_tls_only_if_its_certificate_is_trusted(
     assert_counts(start(REDIS_URL=f"{url}?ssl_ca_certs={authority}", SECRET_KEY=SECRET))
     assert_counts(start(REDIS_URL=url, SSL_CERT_FILE=str(authority), SECRET_KEY=SECRET))
     server = start(REDIS_URL=url, SECRET_KEY=SECRET).wait_for("Booting worker")
-    server.answers("/healthz")
+    server.wait_for_response("/healthz")
     assert_takes_no_reports(server)
     assert locked.client.dbsize() > 0  # what the others reported
 
