@@ -134,13 +134,19 @@ class Server:
         return socket.create_connection((host, self.port), timeout=60, source_address=(source, 0))
 
     def exchange(self, *parts, source="127.0.0.1"):
-        """Send bytes on one connection; return the response, b"" if the server closes it early."""
-        with self.connect(source) as connection, contextlib.suppress(ConnectionError):
-            for part in parts:
-                connection.sendall(part)
-            connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
-        return b""
+        """Send bytes on one connection; return what came back until either side closed it."""
+        response = b""
+        with self.connect(source) as connection:
+            # The server may refuse the first bytes and reset the connection at any of these steps;
+            # `shutdown` then raises ENOTCONN, for which Python has no class of its own.
+            with contextlib.suppress(OSError):
+                for part in parts:
+                    connection.sendall(part)
+                connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
+                while received := connection.recv(65536):
+                    response += received
+        return response
 
     @property
     def address(self):

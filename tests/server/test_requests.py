@@ -1,6 +1,5 @@
 """What only a raw connection can send: short, long and chunked bodies, odd headers, and HEAD."""
 
-import contextlib
 import re
 
 import pytest
@@ -88,9 +87,8 @@ def test_no_charset_changes_or_breaks_a_response(server, charset):
 )
 def test_a_long_head_passes_up_to_a_limit(server, fields, passes):
     lines = b"".join(b"Cookie: a=%s\r\n" % (b"0" * length) for length in fields)
-    response = b""  # the client may see that the connection is closed before it sees the response
-    with contextlib.suppress(OSError):
-        response = server.exchange(b"GET /dashboard HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    response = server.exchange(b"GET /dashboard HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    # A client that still sends may see the reset before it sees the refusal.
     assert response[9:12] in ((b"200",) if passes else (b"431", b""))
 
 
