@@ -125,7 +125,7 @@ class Reporter:
         return self.status()["update"]
 
     def status(self):
-        """Return what a settings page shows, as JSON values under names that are always there."""
+        """Return the state for a settings page, as JSON values. The names never change."""
         state, problem = self._state_or_nothing()
         agreed, given = state["questions"], self._given_answers()
         new = [name for name in given or agreed if agreed.get(name) is None]
@@ -479,7 +479,7 @@ def _proxies(url):
 
 def main(arguments=None, environ=os.environ, clock=time.time):
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Report once a day which version runs here.")
     option = parser.add_argument
     option("command", choices=["preview", "status", "send", "opt-in", "opt-out"])
     option("--url", default="", help="URL of the server (default: USAGE_REPORTING_URL)")

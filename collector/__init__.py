@@ -1,3 +1,3 @@
-"""Headcount's Django app: takes reports, keeps the latest of each installation, counts, forgets."""
+"""Headcount's Django app: it accepts reports, counts the instances, and forgets."""
 
 __version__ = "0.3.0"

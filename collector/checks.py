@@ -42,22 +42,6 @@ def check_deployment(
     return [*_public_url(), *check_store()]
 
 
-@register(START_TAG)
-def check_history_folder(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
-    """Return every file in HISTORY_FOLDER that cannot be used. Later, such a file is left out."""
-    return [
-        Error(
-            f"HEADCOUNT_HISTORY_FOLDER is {conf.history_folder!r}. {problem}",
-            hint="Make HEADCOUNT_HISTORY_FOLDER (or HISTORY_FOLDER) a folder that can be read. "
-            "Remove the file, or replace it by a copy of /stats/archive.csv.",
-            id="collector.E014",
-        )
-        for problem in archive.current().problems
-    ]
-
-
 def _cache() -> Iterator[CheckMessage]:
     alias = conf.cache_alias
     if alias not in settings.CACHES:
@@ -208,3 +192,19 @@ def _backend() -> type[TallyCache] | None:
 
 def _location(entry: Any) -> tuple[Any, Any]:
     return entry["BACKEND"], entry.get("LOCATION", "")
+
+
+@register(START_TAG)
+def check_history_folder(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Return every file in HISTORY_FOLDER that cannot be used. Later, such a file is left out."""
+    return [
+        Error(
+            f"HEADCOUNT_HISTORY_FOLDER is {conf.history_folder!r}. {problem}",
+            hint="Make HEADCOUNT_HISTORY_FOLDER (or HISTORY_FOLDER) a folder that can be read. "
+            "Remove the file, or replace it by a copy of /stats/archive.csv.",
+            id="collector.E014",
+        )
+        for problem in archive.current().problems
+    ]

@@ -63,22 +63,22 @@ class Conf:
 
     @property
     def retention_days(self) -> int:
-        """How many whole UTC days a report counts after the day on which it arrived."""
+        """Number of whole UTC days that a report counts after the day on which it arrives."""
         return int(self.cache["TIMEOUT"]) // DAY
 
     @property
     def max_instances(self) -> int:
-        """How many instances can be counted at the same time."""
+        """Largest number of instances. When it is reached, new instances get a 503."""
         return int(self.cache["OPTIONS"].get("MAX_ENTRIES", MAX_ENTRIES))
 
     @property
     def max_values(self) -> int:
-        """How many distinct versions can be counted at the same time."""
+        """Largest number of distinct versions. Further ones are counted without details."""
         return int(self.cache["OPTIONS"].get("MAX_VALUES", MAX_VALUES))
 
     @property
     def memory_ceiling(self) -> int:
-        """How many bytes of memory one process may need, besides its open connections."""
+        """Largest number of bytes of memory that one process needs, besides its connections."""
         instances = 0 if self.shared else self.max_instances
         archive = ARCHIVE_BYTES if self.history_folder else 0
         reports = INSTANCE_BYTES * instances + VALUE_BYTES * self.max_values
@@ -86,7 +86,7 @@ class Conf:
 
     @property
     def history_days(self) -> int:
-        """For how many past days the history has counts. 0: there is no history."""
+        """Number of past days in the history. 0: there is no history."""
         return int(self.cache["OPTIONS"].get("HISTORY", 0))
 
     @property

@@ -41,7 +41,7 @@ Whole = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0, multiple_of=1)]
 _text = msgspec.json.Decoder(str)
 _flag = msgspec.json.Decoder(bool)
 _number: "msgspec.json.Decoder[float]" = msgspec.json.Decoder(Whole)
-# What an error says that each key must be.
+# The allowed content of each key, for errors.
 ALLOWED = {
     "name": "a name of a lower-case letter, then at most 23 lower-case letters, digits and "
     "underscores",
@@ -61,7 +61,7 @@ class Question(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True
     name: Name
     what: Text
     why: Text
-    sent: ClassVar[str]  # what an instance sends, for a table in the docs
+    sent: ClassVar[str]  # the JSON that an instance sends, for a table in the docs
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -70,7 +70,7 @@ class Question(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True
 
     @property
     def stored(self) -> str:
-        """What is counted of an answer, for a table in the docs."""
+        """The counted values, for a table in the docs."""
         return f"one of {', '.join(self.values)}"
 
     @property

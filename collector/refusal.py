@@ -1,10 +1,10 @@
-"""The one exception for a request that gets an error response."""
+"""The exception that a view raises to send an error response."""
 
 from collections.abc import Mapping
 
 
 class Refusal(Exception):
-    """A request is refused: what is wrong and what to do, and in which field, if it is in one.
+    """A request is refused. It has the problem with its remedy, and the field, if it is in one.
 
     The response has this status and these headers.
     """

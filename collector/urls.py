@@ -1,4 +1,4 @@
-"""The paths. Those that pages link to have a name, whose prefix makes it unique in any project.
+"""Map the paths to views. The prefix of the names makes them unique in any project.
 
 As in the service that Headcount replaces, a path may also have a trailing slash, or end with
 `.json`, and the root may be `//`.

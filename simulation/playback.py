@@ -1,4 +1,4 @@
-"""Playing the days of a made-up fleet into the memory of this process."""
+"""Play the days of a made-up fleet into the memory of this process."""
 
 import functools
 import time

@@ -13,7 +13,7 @@ ONE_PROCESS = (
 )
 SECRETS = ("REDIS_URL", "SECRET_KEY")  # error messages never quote them; a URL may hold a password
 
-# What is no longer a variable, and the key of the configuration file in its place.
+# The variables that the configuration file replaced, each with its key.
 MOVED = {
     "QUESTIONS": "[questions.NAME]",
     "HIDE_APP": "`app` in [hide]",
@@ -22,6 +22,14 @@ MOVED = {
 }
 
 
+# The allowed content of a variable that is no number, for errors.
+ALLOWED = {
+    "PATH_PREFIX": "a path that begins with / and does not end with it, such as /tracker",
+    "SOURCE_URL": "a URL that begins with https:// or http://",
+    "CONTACT": "one line of text",
+    "REDIS_URL": "a URL that begins with redis://, rediss:// or unix://",
+    "REDIS_UNCHECKED": "true or false",
+}
 Positive = Annotated[int, Meta(ge=1)]
 
 
@@ -65,10 +73,10 @@ def read(environ: Mapping[str, str]) -> Environment:
         environment = msgspec.convert(present, Environment, strict=False)
     except msgspec.ValidationError as error:
         problem, _, path = str(error).partition(" - at ")
-        problem = problem[0].lower() + problem[1:]
         name = path.strip("`$.")
         state = "is invalid" if name in SECRETS else f"is {present[name]!r}"
-        raise ImproperlyConfigured(f"The environment variable {name} {state}: {problem}.") from None
+        allowed = f"it must be {ALLOWED[name]}" if name in ALLOWED else problem.lower()
+        raise ImproperlyConfigured(f"The environment variable {name} {state}: {allowed}.") from None
     if environment.redis_url and not environment.secret_key:
         raise ImproperlyConfigured(
             "REDIS_URL is set, but SECRET_KEY is not. All processes need the same key to count "

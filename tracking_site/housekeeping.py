@@ -1,4 +1,4 @@
-"""What the server does every minute, so that memory is freed even if no request arrives."""
+"""Free memory every minute, even if no request arrives, and follow the configuration file."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""What one connection may send, how long it may take, and how much memory the server may need."""
+"""The limits of one connection, and the memory ceiling of the server."""
 
 from collector.conf import conf
 
@@ -14,7 +14,7 @@ CONNECTION_BYTES = 130_000
 
 
 def memory_ceiling() -> int:
-    """Return how many bytes one process may need, whatever clients send."""
+    """Return the most bytes that one process needs, whatever clients send."""
     return conf.memory_ceiling + CONNECTION_BYTES * CONNECTIONS
 
 

@@ -1,4 +1,4 @@
-"""Which of gunicorn's options an operator may set.
+"""The options of gunicorn that an operator may set.
 
 Every other option must stay as `gunicorn.conf.py` sets it, or at gunicorn's default.
 """

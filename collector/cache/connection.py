@@ -94,19 +94,19 @@ class Client:
         self.write = self.redis.register_script("#!lua\n" + SCRIPT)
         self.run_always = self.redis.register_script("#!lua flags=allow-oom\n" + SCRIPT)
         self.away_until = 0.0
-        self.logged = ""  # why the store takes no reports, if the log says so
+        self.logged = ""  # why the store accepts no reports, if the log says so
 
     def run(self, prefix: str, operation: str, *arguments: Any) -> Any:
         """Run an operation with what else store.lua has in ARGV. Raises Unavailable."""
         script = self.write if operation in WRITES else self.run_always
         reply = self._call(lambda: script([prefix], [operation, *arguments]))
         if self.logged and operation in WRITES:
-            log.warning("The store takes reports again.")
+            log.warning("The store accepts reports again.")
             self.logged = ""
         return reply
 
     def check_server(self) -> None:
-        """Raise UnmetRequirements or another Unavailable if the server takes no reports."""
+        """Raise UnmetRequirements or another Unavailable if the server accepts no reports."""
         self._call(lambda: _check(self.redis.execute_command, self.unchecked))
 
     def _call(self, function: Callable[[], Any]) -> Any:
@@ -123,7 +123,7 @@ class Client:
                 self.redis.connection_pool.disconnect(inuse_connections=False)
             reason = _reason(error)
             if reason != self.logged:
-                log.warning("The store takes no reports: %s", reason)
+                log.warning("The store accepts no reports: %s", reason)
                 self.logged = reason
             if isinstance(error, UnmetRequirements):
                 raise
@@ -131,7 +131,7 @@ class Client:
 
 
 def _pool(url: str, connect: Callable[[Any], None]) -> BlockingConnectionPool:
-    """Return what makes connections to a URL. Raises InvalidURL."""
+    """Return a pool of connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
         unknown = parse_qs(parts.query).keys() - URL_OPTIONS  # they would win over these here
@@ -183,7 +183,7 @@ def _check(ask: Callable[..., Any], unchecked: bool) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return what is wrong, without the server's message, which may quote what was sent."""
+    """Return the reason for the log. The server's message may quote a report, so it is left out."""
     if isinstance(error, UnmetRequirements):
         return str(error)
     if type(error) in (exceptions.ConnectionError, exceptions.TimeoutError):

@@ -1,6 +1,6 @@
 """A cache backend in the memory of one process.
 
-The cache keeps no key, but a keyed digest of it, which a dictionary maps to the number of a group.
+The cache keeps a keyed digest of each key. A dictionary maps the digest to the number of a group.
 All keys in a group have the same value and belong to the same cohort. When a cohort expires, its
 groups go at once; a digest whose group is gone has expired, and its memory is freed afterwards.
 """

@@ -54,7 +54,7 @@ from collector.fingerprint import STORING, fingerprint
 # keys, two digests of 112 bits are equal with a probability of 1e-22.
 DIGEST_SIZE = 14
 Day = Annotated[int, Meta(ge=0, le=2_000_000)]  # since 1970-01-01; Python's dates end soon after
-Timestamp = Annotated[float, Meta(ge=0, le=2_000_000 * 86400)]
+Seconds = Annotated[float, Meta(ge=0, le=2_000_000 * 86400)]  # POSIX
 
 
 class PackedTally(Struct, array_like=True):
@@ -71,7 +71,7 @@ class PackedState(Struct, array_like=True):
 
     epoch: str  # differs if the store was lost in between
     change: int
-    since: Timestamp
+    since: Seconds
     tally: PackedTally
     closed: list[tuple[Day, str]] | None = None
 

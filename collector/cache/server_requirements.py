@@ -1,10 +1,10 @@
-"""How a store must be configured, so that it is as forgetful as memory."""
+"""The options that make a store as forgetful as memory."""
 
 from typing import NamedTuple
 
 
 class ServerRequirement(NamedTuple):
-    """An option of the server, its only acceptable value, and what another value does."""
+    """An option of the server, its only acceptable value, and the problem with any other."""
 
     option: str
     value: str
@@ -12,7 +12,7 @@ class ServerRequirement(NamedTuple):
 
     @property
     def remedy(self) -> str:
-        """What to do about it, with the command to run."""
+        """The command and the line of configuration that correct the option."""
         value = self.value or "''"
         return (
             f"Run `redis-cli CONFIG SET {self.option} {value}` there, and write "
@@ -21,11 +21,11 @@ class ServerRequirement(NamedTuple):
 
 
 class ReadableConfiguration(ServerRequirement):
-    """That CONFIG is allowed, so that the options can be checked at all."""
+    """The server must allow CONFIG, or nobody can check its options."""
 
     @property
     def remedy(self) -> str:
-        """What to do about it, with the setting to write."""
+        """The setting that accepts the server."""
         options = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
         return f"Make sure of {options}, and say so with REDIS_UNCHECKED=1."
 

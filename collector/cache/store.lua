@@ -270,7 +270,7 @@ function run.keep(day, summary)
   call('HSET', META, 'closed', change())
 end
 
--- The server refuses to run this where it would refuse to run `put`.
+-- Do nothing. The server refuses this wherever it would refuse `put`.
 function run.probe() end
 
 local operation = ARGV[1]

@@ -70,7 +70,7 @@ class Tally(NamedTuple):
 
 
 class State(NamedTuple):
-    """The tally, the days that are over, and the moment at which counting began.
+    """The tally, the days that are over, and the timestamp of the start of the count.
 
     `closed` has the tally of each day that is over, or the summary that replaced it, in JSON.
     `since` is in POSIX seconds. `change` differs between any two states of a cache.

@@ -1,4 +1,4 @@
-"""Results that are computed once and kept beside their source."""
+"""Keep results beside the object from which they were computed."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field

@@ -26,7 +26,7 @@ from collector.numbers.snapshot import Snapshot
 
 
 class Published(Struct, frozen=True):
-    """What the table of releases in the configuration file says of the instances."""
+    """The dates of the listed releases, and the instances on vulnerable ones."""
 
     latest: Annotated[str | None, Meta(description="The newest final release of the table.")]
     dates: Annotated[

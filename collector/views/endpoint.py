@@ -1,4 +1,4 @@
-"""What all views share: error responses, conditional responses, and reading a body."""
+"""The base of all views: error responses, conditional responses, and reading a body."""
 
 import time
 from hashlib import blake2b
@@ -25,7 +25,7 @@ WITHOUT_BODY = (204, 304)  # statuses whose responses have no body and no length
 
 
 class ErrorBody(Struct, frozen=True):
-    """What is wrong and what to do, and the field if the problem is in one field."""
+    """The body of an error response: the problem with its remedy, and its field if it has one."""
 
     error: str
     field: str | UnsetType = UNSET

@@ -1,4 +1,4 @@
-"""The statistics and the history for machines. Each response is computed once for a snapshot."""
+"""The statistics and the history for programs. A snapshot keeps the responses to short queries."""
 
 import csv
 import io

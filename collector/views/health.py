@@ -1,4 +1,4 @@
-"""Whether the server is alive, and whether it can accept reports."""
+"""Health checks: one of the process, and one of the cache that holds the reports."""
 
 from typing import Annotated, Literal
 

@@ -125,13 +125,6 @@ def test_compose_and_the_image_pass_a_folder_with_the_configuration_file(start):
     start(CONFIG_FILE=str(file)).wait_until_ready().stop()
 
 
-def test_operating_names_the_memory_ceiling_of_a_worker_with_a_store(settings):
-    settings.CACHES = {"records": records_cache(redis_url="redis://127.0.0.1")}
-    assert f"the ceiling is {memory_ceiling() >> 20} MiB for each worker" in OPERATING.replace(
-        "\n", " "
-    )
-
-
 def test_no_compose_service_has_more_rights_than_it_needs():
     assert list(COMPOSE) == ["headcount", "caddy"]
     for service in (*COMPOSE.values(), SCALE["valkey"]):

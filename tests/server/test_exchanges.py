@@ -24,7 +24,7 @@ def responses(server):
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=NAMES)
-def test_an_exchange_is_answered_as_recorded(responses, exchange):
+def test_an_exchange_has_its_recorded_response(responses, exchange):
     response, original = responses[exchange["name"]], exchange["original"]
     if exchange["ours"] == "same":
         assert response.status == original["status"]

@@ -44,7 +44,7 @@ def storm(server):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT], ids=lambda sig: sig.name)
-def test_a_server_that_stops_answers_every_report_that_it_counted(start, sig):
+def test_a_server_that_stops_sends_the_receipt_of_every_report_that_it_counted(start, sig):
     server = start(wsgi=INSTRUMENTED).wait_until_ready()
     with storm(server) as outcomes:
         code, _ = server.stop(sig)

@@ -30,7 +30,7 @@ def chunked(body):
     return f"POST / HTTP/1.1\r\n{JSON}Transfer-Encoding: chunked\r\n\r\n{body}"
 
 
-ANSWERED = {
+SERVED = {
     "a report": post(REPORT),
     "a bad id": post(f'{{"id":"{ID}x"}}'),
     "a form": post(f"id={ID}", headers=COMMON),
@@ -95,7 +95,7 @@ def printed(source):
     server = Server(*LOUD, "--bind", f"{host}:{port}", port=port).wait_for("Booting worker")
     responses = {}
     try:
-        for name, text in (ANSWERED | MALFORMED).items():
+        for name, text in (SERVED | MALFORMED).items():
             responses[name] = server.exchange(text.encode("latin-1"), source=source)
             cut(server, source, text[: len(text) // 2])
     finally:
@@ -109,18 +109,18 @@ def test_no_line_names_anyone_and_each_says_where_it_comes_from(printed, source)
     assert "[WARNING] gunicorn.error: glogging.py:" in lines
 
 
-def test_every_answered_request_has_an_access_line_without_its_path_and_headers(printed):
+def test_every_served_request_has_an_access_line_without_its_path_and_headers(printed):
     _, lines = printed
     access = [line for line in lines.splitlines() if line.startswith("- ")]
-    assert len(access) >= len(ANSWERED)
+    assert len(access) >= len(SERVED)
     assert all(line.endswith('"-" "-"') for line in access)
 
 
-def test_the_application_answers_each_well_formed_request_and_no_malformed_one(printed):
+def test_the_application_responds_to_each_well_formed_request_and_no_malformed_one(printed):
     responses, _ = printed
     for name, response in responses.items():
-        answered = response.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
-        assert answered if name in ANSWERED else response[9:12] not in (b"200", b"500")
+        served = response.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
+        assert served if name in SERVED else response[9:12] not in (b"200", b"500")
 
 
 def test_a_failure_is_logged_with_its_location_and_without_the_request(start):

@@ -229,7 +229,7 @@ def test_the_server_that_took_the_report_is_asked_to_erase_it(instance, misbehav
 
 
 @pytest.mark.parametrize("status", [200, 301, 404, 500, None])
-def test_any_other_answer_than_204_or_no_url_confirms_nothing(instance, status):
+def test_any_other_response_than_204_or_no_url_confirms_nothing(instance, status):
     instance.server.forget = response(status, b"", "Location: /forget")
     if status is None:
         instance.environ.clear()

@@ -126,20 +126,20 @@ def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
 
 
 def test_a_client_that_sends_thousands_of_requests_at_once_stalls_no_one(server):
-    requests, answered = 4000, 0
+    requests, received = 4000, 0
     body = json.dumps(report()).encode()
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d"
     pipelined = (head % len(body) + b"\r\n\r\n" + body) * requests
     with server.connect() as greedy, ThreadPoolExecutor() as threads:
         sending = threads.submit(greedy.sendall, pipelined)
-        while answered < 100:
-            answered += greedy.recv(65_536).count(b"201 Created")
+        while received < 100:
+            received += greedy.recv(65_536).count(b"201 Created")
         probe = threads.submit(server.request, "GET", "/healthz")
         while not probe.done():
-            answered += greedy.recv(65_536).count(b"201 Created")
+            received += greedy.recv(65_536).count(b"201 Created")
         greedy.shutdown(socket.SHUT_RDWR)
         assert probe.result().status == 200
-        assert answered < requests * 0.9
+        assert received < requests * 0.9
         assert sending.exception() is None or isinstance(sending.exception(), OSError)
 
 
@@ -162,9 +162,9 @@ def test_a_connection_with_the_largest_head_needs_no_more_memory_than_documented
             client.connection.send(rest[begin : begin + PACKET])
     server.wait_until(lambda: not unread(server.port))
     each = (worker.memory_info().rss - before) / len(clients)
-    answered = [client.is_gone() or client.received.count(b"HTTP/1.1") for client in clients]
+    received = [client.is_gone() or client.received.count(b"HTTP/1.1") for client in clients]
     for client in clients:
         client.connection.close()
-    assert answered == [1] * SILENT  # the server waits for all bodies
+    assert received == [1] * SILENT  # the server waits for all bodies
     assert 0.97 * ROOM < len(rest) < ROOM
     assert each < CONNECTION_BYTES

@@ -181,7 +181,7 @@ OUTAGES = {
 
 @pytest.mark.timed
 @pytest.mark.parametrize(("begins", "ends"), OUTAGES.values(), ids=OUTAGES)
-def test_an_outage_of_the_store_is_answered_in_time_and_ends_by_itself(begin, store, begins, ends):
+def test_an_outage_of_the_store_gets_a_503_in_time_and_ends_by_itself(begin, store, begins, ends):
     server = begin().wait_until_ready()
     server.post(report(1))
     begins(store)
@@ -210,7 +210,7 @@ def test_of_two_thousand_greenlets_none_waits_for_long(store, frozen):
     if not frozen:
         assert refused == "0"
     else:
-        assert printed.count("The store takes no reports") == 1
+        assert printed.count("The store accepts no reports") == 1
 
 
 def assert_away(server):
@@ -227,7 +227,7 @@ def assert_takes_no_reports(server):
     for path, status in (("/healthz", 200), ("/docs", 200), ("/", 302)):
         assert server.request("GET", path).status == status
     assert "Traceback" not in server.output
-    assert len(re.findall("takes no reports", server.output)) == 1
+    assert len(re.findall("accepts no reports", server.output)) == 1
     assert len(server.output.splitlines()) < 20
 
 
@@ -235,16 +235,16 @@ def refused(server, method, path, body=None):
     """Whether a request is refused in time, with a header that says when to try again."""
     began = time.monotonic()
     headers = {"Content-Type": "application/json"}
-    answer = server.request(method, path, json.dumps(body), headers)
+    response = server.request(method, path, json.dumps(body), headers)
     assert time.monotonic() - began < LATEST
-    return answer.status == 503 and answer.headers["Retry-After"] == "60"
+    return response.status == 503 and response.headers["Retry-After"] == "60"
 
 
 def assert_back(server):
-    """The server takes reports again soon, and nobody has to restart it."""
+    """The server accepts reports again soon, and nobody has to restart it."""
     wait_until(lambda: server.request("GET", "/readyz").status == 200)
     assert server.post(report(1)).status == 201
-    server.wait_for("The store takes reports again")
+    server.wait_for("The store accepts reports again")
     assert "Traceback" not in server.output
 
 

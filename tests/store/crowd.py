@@ -31,7 +31,7 @@ def put(number):
 cache = RedisCache(sys.argv[1], {"TIMEOUT": 7 * 86400})
 cache.put("first", "red")
 greenlets = [gevent.spawn(put, number) for number in range(GREENLETS)]
-gevent.sleep(0.02)  # some have been answered
+gevent.sleep(0.02)  # some have a reply
 for pid in sys.argv[2:]:
     os.kill(int(pid), signal.SIGSTOP)
 gevent.joinall(greenlets, raise_error=True)

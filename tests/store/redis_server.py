@@ -39,18 +39,18 @@ class RedisServer:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self):
-        """Start the server, empty, and wait until it answers."""
+        """Start the server, empty, and wait until it responds."""
         memory_only = ("--save", "", "--appendonly", "no", "--dir", "/")
         memory_only += ("--slowlog-log-slower-than", "-1")
         address = ("--bind", "127.0.0.1", "--port", str(self.port))
         command = [program(), *address, *memory_only, *self.options]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path("/"))
         until = time.monotonic() + START_TIMEOUT
-        while not self._answers():
+        while not self._responds():
             assert time.monotonic() < until
             time.sleep(0.01)  # between two tries
 
-    def _answers(self):
+    def _responds(self):
         try:
             return self.client.ping()
         except RedisError:

@@ -432,7 +432,7 @@ def test_a_store_that_is_lost_and_comes_back_is_counted_from_zero(own_server):
     assert state.since > known.since
 
 
-def test_a_store_that_does_not_answer_is_not_asked_again_for_a_moment(own_server, monkeypatch):
+def test_a_store_that_does_not_respond_is_not_asked_again_for_a_moment(own_server, monkeypatch):
     cache = new_process(own_server)
     cache.put("a", RED)
     own_server.freeze()
@@ -480,7 +480,7 @@ def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
     monkeypatch.setattr(connection, "TIMEOUT", 1)
     raw.script_flush()
     with pytest.raises(Unavailable, match="cannot be reached"):
-        slow.get("a")  # four responses: configuration, no script, script loaded, answer
+        slow.get("a")  # four responses: configuration, no script, script loaded, reply
     slow.client.away_until = 0
     assert slow.get("a") == RED
 
@@ -576,4 +576,4 @@ def test_the_log_says_once_that_a_store_is_refused_and_once_that_it_is_back(cach
     cache.put("a", RED)
     refusal, recovery = [record.getMessage() for record in caplog.records]
     assert "redis-cli CONFIG SET save ''" in refusal
-    assert recovery == "The store takes reports again."
+    assert recovery == "The store accepts reports again."

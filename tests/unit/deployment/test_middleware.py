@@ -23,5 +23,5 @@ def test_no_browser_guesses_a_content_type(client, path):
     assert response["X-Content-Type-Options"] == "nosniff"
 
 
-def test_an_answer_that_is_no_page_has_no_headers_for_pages(client):
+def test_a_response_that_is_no_page_has_no_headers_for_pages(client):
     assert not PAGE_HEADERS.keys() & client.get("/stats").headers.keys()

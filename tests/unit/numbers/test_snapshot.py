@@ -40,7 +40,7 @@ def test_each_change_makes_another_snapshot(clock, report, post, settings):
         assert snapshot.current() is not before
 
 
-def test_a_snapshot_answers_every_question_about_the_same_moment(clock, report):
+def test_a_snapshot_has_all_numbers_of_one_moment(clock, report):
     report(app="1")
     before = snapshot.current()
     report(app="2")
@@ -55,7 +55,7 @@ def test_a_snapshot_answers_every_question_about_the_same_moment(clock, report):
 
 
 @pytest.mark.parametrize("path", SURFACES)
-def test_an_answer_is_computed_once_for_a_snapshot(clock, client, report, path):
+def test_a_response_is_computed_once_for_a_snapshot(clock, client, report, path):
     report(app="1")
     first = client.get(path)
     with (
@@ -79,7 +79,7 @@ def test_the_history_is_computed_once_a_day_whoever_reports_or_asks(clock, clien
     assert client.get(path).content != first.content
 
 
-def test_the_number_of_remembered_answers_is_bounded(client, report):
+def test_the_number_of_remembered_responses_is_bounded(client, report):
     report()
     for number in range(3 * memo.MAX_RESULTS):
         client.get(f"/stats?app={number}")

@@ -80,8 +80,8 @@ def test_a_body_is_sent_whatever_another_condition_says(client, header, value):
 
 
 def test_no_cookie_is_set(client, post):
-    answers = [post(REPORT), *(client.get(path) for path in PATHS)]
-    assert not any(response.cookies for response in answers)
+    responses = [post(REPORT), *(client.get(path) for path in PATHS)]
+    assert not any(response.cookies for response in responses)
 
 
 @pytest.mark.parametrize("docs_url", ["", "https://manyfold.app/sysadmin/tracking.html"])
@@ -142,7 +142,7 @@ def test_a_refusal_is_a_page_for_a_browser(client, path, status):
 
 
 @pytest.mark.parametrize("path", ["/stats", "/dashboard"])
-def test_a_failure_of_the_server_is_answered_as_json_and_to_a_browser_as_a_page(client, path):
+def test_a_failure_of_the_server_is_json_and_for_a_browser_a_page(client, path):
     client.raise_request_exception = False
     with patch("collector.views.exports.current", side_effect=RuntimeError):
         for_browser, for_machine = client.get(path, headers=BROWSER), client.get(path)
@@ -151,7 +151,7 @@ def test_a_failure_of_the_server_is_answered_as_json_and_to_a_browser_as_a_page(
     assert "<p>The server failed; try again later.</p>" in for_browser.content.decode()
 
 
-def test_a_request_is_freed_with_its_answer_without_garbage_collection():
+def test_a_request_is_freed_with_its_response_without_garbage_collection():
     gc.collect()
     gc.disable()
     try:

@@ -11,7 +11,7 @@ def test_stats_has_its_keys_in_the_order_of_the_replaced_service(report, stats):
     ]
 
 
-def test_stats_answers_the_same_at_each_of_its_paths(client, report):
+def test_stats_are_the_same_at_each_of_their_paths(client, report):
     report()
     assert len({client.get(path).content for path in ("/stats", "/stats/", "/stats.json")}) == 1
 

@@ -12,7 +12,7 @@ ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 REPORT = {"id": ID, "version": {"app": "1", "sha": "", "image": None, "arch": "arm"}}
 
 
-def test_a_report_is_answered_with_its_receipt(clock, post):
+def test_a_report_gets_its_receipt(clock, post):
     response = post(REPORT)
     assert response.status_code == 201
     assert response.json() == {
@@ -27,7 +27,7 @@ def test_a_report_may_be_sent_to_a_double_slash(post, stats):
 
 
 @pytest.mark.parametrize("id", [ID, ID.upper(), str(UUID(int=0))])
-def test_forget_answers_the_same_for_a_known_and_an_unknown_id(post, stats, id):
+def test_forget_responds_alike_to_a_known_and_an_unknown_id(post, stats, id):
     post(REPORT)
     response = post({"id": id}, "/forget")
     assert (response.status_code, response.content) == (204, b"")
@@ -102,7 +102,7 @@ def test_a_body_that_ends_before_its_length_is_refused(client, stats):
     assert stats()["instances"] == 0
 
 
-def test_a_body_that_does_not_arrive_is_answered_with_408(post, stats):
+def test_a_body_that_does_not_arrive_gets_a_408(post, stats):
     with patch("django.http.HttpRequest.read", side_effect=TimeoutError):
         response = post(REPORT)
     assert response.status_code == 408

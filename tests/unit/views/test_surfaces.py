@@ -46,10 +46,10 @@ def test_the_surfaces_are_found():
 @pytest.mark.usefixtures("_a_fleet_with_secrets")
 @pytest.mark.parametrize("name", SURFACES)
 def test_no_surface_reveals_a_rare_or_hidden_name(client, name):
-    answer = body(client, name)
+    response = body(client, name)
     if name == "docs":  # which names the families in its own words, and nothing of the fleet
-        answer = re.sub("(32|64)-bit.ARM", "", answer)
-    assert not [secret for secret in SECRETS if secret in answer]
+        response = re.sub("(32|64)-bit.ARM", "", response)
+    assert not [secret for secret in SECRETS if secret in response]
 
 
 @pytest.mark.usefixtures("_a_fleet_with_secrets")
@@ -59,15 +59,15 @@ def test_no_surface_reveals_a_rare_or_hidden_name_to_a_filter(client, name):
         known = dimension.name_of(Version(**version))
         asked = (known, known[:-1] + "*", "never-reported")
         queries = ["?" + urlencode({dimension.name: value}) for value in asked]
-        answers = {without(asked, body(client, name, query)) for query in queries}
-        assert len(answers) == 1, (version, dimension)
+        responses = {without(asked, body(client, name, query)) for query in queries}
+        assert len(responses) == 1, (version, dimension)
 
 
-def without(asked, answer):
-    """Return an answer without what a page repeats of the query, and what changes by itself."""
+def without(asked, response):
+    """Return a response without the repeated query and the metrics that change by themselves."""
     for value in asked:
-        answer = answer.replace(value, "").replace(quote_plus(value), "")
-    return re.sub(r"\b(process|python)_.*", "", answer)
+        response = response.replace(value, "").replace(quote_plus(value), "")
+    return re.sub(r"\b(process|python)_.*", "", response)
 
 
 def test_all_surfaces_show_the_same_numbers_at_the_same_moment(clock, client, report):
