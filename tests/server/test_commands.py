@@ -1,7 +1,9 @@
 """The commands in the docs and the README, run as they are written there."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +16,7 @@ from tests.servers import ID, ROOT, free_port, needs, report
 DATES = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 ADDRESS = "127.0.0.77"
 URL = "http://127.0.0.1:8000"
+README = (ROOT / "README.md").read_text()
 
 
 def consoles(text):
@@ -41,7 +44,7 @@ def run(command):
 
 @pytest.mark.parametrize(
     ("source", "fewest"),
-    [(lambda: docs.markdown("docs"), 10), ((ROOT / "README.md").read_text, 2)],
+    [(lambda: docs.markdown("docs"), 10), (lambda: README, 2)],
     ids=["docs", "README"],
 )
 def test_every_curl_command_prints_the_documented_output(start, source, fewest):
@@ -56,6 +59,17 @@ def test_every_curl_command_prints_the_documented_output(start, source, fewest):
         expected = "".join(DATES.sub("<date>", output).split()).split("…")
         pattern = ".*".join(map(re.escape, expected))
         assert re.fullmatch(pattern, "".join(DATES.sub("<date>", printed).split())), command
+
+
+def test_the_python_lines_of_the_readme_report(start, tmp_path):
+    server = start().wait_until_ready()
+    (lines,) = re.findall("^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    shutil.copy(ROOT / "clients" / "reporter.py", tmp_path)
+    program = lines.replace(URL, f"http://{server.address}")
+    environ = {"PATH": os.environ["PATH"]}  # without CI, which would switch reporting off
+    command = [sys.executable, "-W", "error", "-c", program]
+    subprocess.run(command, cwd=tmp_path, env=environ, timeout=60, check=True)
+    assert server.stats()["versions"] == {"1.4.0": 1}
 
 
 def test_the_documented_receiver_prints_what_an_instance_sends():

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from collector.conf import conf
-from simulation.fleet import ARCHITECTURES, IMAGES, Fleet
+from simulation.fleet import Fleet
 
 ROOT = Path(__file__).parents[3]
 # These variables describe a deployment: its store, its proxy, its processes and its files.
@@ -41,16 +41,10 @@ class Command(BaseCommand):
         )
         parser.add_argument("--instances", type=int, default=3000, help="instances on the last day")
         parser.add_argument("--days", type=int, default=90, help="days to play")
-        parser.add_argument("--releases", type=int, default=14, help="releases in all")
-        parser.add_argument(
-            "--seed", type=int, default=0, help="the same seed makes the same fleet"
-        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            fleet = Fleet(
-                options["instances"], options["days"], options["releases"], options["seed"]
-            )
+            fleet = Fleet(options["instances"], options["days"])
         except ValueError as error:
             raise CommandError(str(error)) from None
         if fleet.count_ids() > conf.max_instances:
@@ -59,21 +53,11 @@ class Command(BaseCommand):
                 f"{fleet.count_ids()} over time. Ask for fewer instances or days, or raise "
                 "MAX_INSTANCES."
             )
-        most_releases = conf.max_values // (len(IMAGES) * len(ARCHITECTURES)) - 1
-        if options["releases"] > most_releases:
-            raise CommandError(f"The server has room for {most_releases} releases; ask for fewer.")
         environ = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         environ |= {
             "DJANGO_SETTINGS_MODULE": "tracking_site.settings",
             "PORT": str(options["port"]),
-            "DEMO_FLEET": json.dumps(
-                {
-                    "size": fleet.size,
-                    "days": fleet.days,
-                    "releases": options["releases"],
-                    "seed": fleet.seed,
-                }
-            ),
+            "DEMO_FLEET": json.dumps({"size": fleet.size, "days": fleet.days}),
         }
         self.stdout.write(
             f"Making up {fleet.size:,} instances and their reports of {fleet.days} days."

@@ -61,7 +61,6 @@ def test_demo_starts_gunicorn_on_this_machine_without_the_real_server_s_environm
         ({"days": 0}, "The number of days is 0"),
         ({"instances": 1001}, "room for 1000 instances"),
         ({"instances": 450, "days": 400}, "room for 1000 instances"),  # with those that are gone
-        ({"releases": 600}, "room for 415 releases"),
     ],
 )
 def test_demo_refuses_a_fleet_that_cannot_be_made_or_has_no_room(monkeypatch, options, message):
