@@ -1,10 +1,20 @@
 """The WSGI application that `gunicorn tracking_site.wsgi` serves."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.wsgi import get_wsgi_application
+
+from tracking_site import options
+
+if "gunicorn.arbiter" in sys.modules and not options.expected:
+    raise ImproperlyConfigured(
+        "gunicorn has not read gunicorn.conf.py, which keeps the promises of this server. Start it "
+        "in the folder of that file, without another --config."
+    )
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
 

@@ -1,4 +1,4 @@
-"""The connections of one process to the store. Each call ends within two seconds.
+"""The connections of one process to the store. Each call of the cache ends within two seconds.
 
 The client refuses a server that would write to disk or drop reports. It checks the configuration on
 each new connection, because the server may have been restarted.
@@ -6,7 +6,8 @@ each new connection, because the server may have been restarted.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, partial
 from pathlib import Path
@@ -39,7 +40,7 @@ URL_OPTIONS = {"db", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"}
 SCRIPT = Path(__file__).with_name("store.lua").read_text()
 
 log = logging.getLogger(__name__)
-_deadline: ContextVar[float] = ContextVar("deadline")  # of the present call; see time.monotonic
+_deadline: ContextVar[float] = ContextVar("deadline")  # of the present call; see `deadline`
 
 
 class UnmetRequirements(Unavailable, exceptions.RedisError):
@@ -90,7 +91,7 @@ class Client:
 
     def __init__(self, url: str, unchecked: bool) -> None:
         self.unchecked = unchecked
-        self.redis = Redis(connection_pool=_pool(url, partial(_connect, unchecked=unchecked)))
+        self.redis = Redis(connection_pool=_pool(url, unchecked))
         self.write = self.redis.register_script("#!lua\n" + SCRIPT)
         self.run_always = self.redis.register_script("#!lua flags=allow-oom\n" + SCRIPT)
         self.away_until = 0.0
@@ -107,12 +108,13 @@ class Client:
 
     def check_server(self) -> None:
         """Raise UnmetRequirements or another Unavailable if the server accepts no reports."""
-        self._call(lambda: _check(self.redis.execute_command, self.unchecked))
+        command = _check_command(self.unchecked)
+        ask: Callable[..., Any] = self.redis.execute_command
+        self._call(lambda: _check(lambda: ask(*command)))
 
     def _call(self, function: Callable[[], Any]) -> Any:
         if time.monotonic() < self.away_until:
             raise Unavailable("it did not respond a moment ago")
-        _deadline.set(time.monotonic() + TIMEOUT)
         try:
             return function()
         except (exceptions.RedisError, OSError) as error:
@@ -130,7 +132,17 @@ class Client:
             raise Unavailable(reason) from error
 
 
-def _pool(url: str, connect: Callable[[Any], None]) -> BlockingConnectionPool:
+@contextmanager
+def deadline() -> Iterator[None]:
+    """Wait for the server for at most TIMEOUT seconds in all, in whatever runs inside."""
+    token = _deadline.set(_deadline.get(0) or time.monotonic() + TIMEOUT)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def _pool(url: str, unchecked: bool) -> BlockingConnectionPool:
     """Return a pool of connections to a URL. Raises InvalidURL."""
     try:
         parts = urlsplit(url)
@@ -138,44 +150,63 @@ def _pool(url: str, connect: Callable[[Any], None]) -> BlockingConnectionPool:
         number = parts.path.lstrip("/") if parts.scheme != "unix" else ""
         if unknown or (number and not number.isdecimal()):
             raise ValueError
-        return BlockingConnectionPool.from_url(
+        pool = BlockingConnectionPool.from_url(
             url,
             connection_class=CLASSES.get(parts.scheme),
             max_connections=CONNECTIONS,
             timeout=TIMEOUT,
             # The server may have closed a connection; a second timeout would take too long.
             retry=Retry(NoBackoff(), 1, (exceptions.ConnectionError,)),
-            redis_connect_func=connect,
             protocol=2,  # with 3, a new connection takes a response more
             driver_info=None,  # with one, two more
         )
     except ValueError:
         raise InvalidURL("The URL of the store cannot be used.") from None
+    # redis-py itself would wait for a response to each of these commands.
+    login = {
+        name: pool.connection_kwargs.pop(name, None) for name in ("username", "password", "db")
+    }
+    connect = partial(_connect, check=_check_command(unchecked), **login)
+    pool.connection_kwargs["redis_connect_func"] = connect
+    return pool
 
 
-def _connect(connection: AbstractConnection, unchecked: bool) -> None:
-    """Log in on a new connection, and check the server."""
+def _connect(
+    connection: Any,
+    check: Sequence[str],
+    username: str | None,
+    password: str | None,
+    db: int | None,
+) -> None:
+    """Log in on a new connection and check the server, in one round trip."""
+    connection.on_connect()  # prepares to read, and has nothing to send
+    login: list[Sequence[str | int]] = []
+    if password:
+        login.append(["AUTH", *filter(None, (username, password))])
+    if db:
+        login.append(["SELECT", db])
+    connection.send_packed_command(connection.pack_commands([*login, check]))
+    for _ in login:
+        connection.read_response()
+    _check(connection.read_response)
 
-    def ask(*command: str) -> Any:
-        connection.send_command(*command)  # type: ignore[no-untyped-call]  # redis-py has no type for it
-        return connection.read_response()
 
-    connection.on_connect()  # type: ignore[no-untyped-call]  # redis-py has no type for it
-    _check(ask, unchecked)
+def _check_command(unchecked: bool) -> Sequence[str]:
+    """Return the command whose response `_check` judges."""
+    return ("PING",) if unchecked else ("CONFIG", "GET", *(each.option for each in REQUIREMENTS))
 
 
-def _check(ask: Callable[..., Any], unchecked: bool) -> None:
+def _check(response: Callable[[], Any]) -> None:
     """Raise UnmetRequirements if the server has been configured to break a promise."""
-    if unchecked:
-        ask("PING")
-        return
     try:
-        flat = ask("CONFIG", "GET", *(each.option for each in REQUIREMENTS))
+        flat = response()
     except exceptions.ResponseError as error:
         unknown = str(error).lower().startswith("unknown command")
         if not unknown and not isinstance(error, exceptions.NoPermissionError):
             raise
         raise UnmetRequirements([READABLE_CONFIGURATION]) from error
+    if not isinstance(flat, list):  # the response to PING
+        return
     values = dict(zip(flat[::2], flat[1::2], strict=True))
     unmet = [e for e in REQUIREMENTS if values.get(e.option.encode()) != e.value.encode()]
     if unmet:

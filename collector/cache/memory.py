@@ -166,7 +166,7 @@ class Contents:
         answers = {name: n // unit * unit for name, n in self.answers.items() if n >= unit}
         closed = self.closed | {self.day: self.tally(answers)}
         tallies = sorted(day for day, each in closed.items() if isinstance(each, Tally))
-        oldest = today - self.cache.history_days
+        oldest = min(today - self.cache.history_days, self.day)  # the latest day is always kept
         dropped = {*tallies[:-MAX_TALLIES], *(day for day in closed if day < oldest)}
         self.closed = {day: each for day, each in closed.items() if day not in dropped}
 

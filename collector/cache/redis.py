@@ -35,7 +35,7 @@ from collector.cache.base import (
     TooManyValues,
     answer_unit,
 )
-from collector.cache.connection import Client, UnmetRequirements, client
+from collector.cache.connection import Client, UnmetRequirements, client, deadline
 from collector.cache.server_requirements import ServerRequirement
 from collector.cache.tally import (
     EMPTY,
@@ -102,7 +102,8 @@ class RedisCache(TallyCache):
     @classmethod
     def unmet_requirements(cls, entry: Mapping[str, Any]) -> list[ServerRequirement]:
         try:
-            _client(entry["LOCATION"], entry).check_server()
+            with deadline():
+                _client(entry["LOCATION"], entry).check_server()
         except UnmetRequirements as error:
             return error.unmet
         return []
@@ -142,12 +143,14 @@ class RedisCache(TallyCache):
 
     def expire(self) -> None:
         """Close the day that is over, free expired keys, and check the server again."""
-        self.client.check_server()
-        self._expire()
+        with deadline():
+            self.client.check_server()
+            self._expire()
 
     def probe(self) -> None:
-        self.client.check_server()
-        self._run("probe")
+        with deadline():
+            self.client.check_server()
+            self._run("probe")
 
     def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
         limits = self.max_entries, self.max_values
@@ -164,11 +167,12 @@ class RedisCache(TallyCache):
 
     def _run(self, operation: str, *arguments: Any) -> Any:
         """Run an operation, and before it `expire` if it is the first one of a day."""
-        for _ in range(3):
-            reply = self._run_now(operation, *arguments)
-            if reply != b"NewDay":
-                return reply
-            self._expire()
+        with deadline():
+            for _ in range(3):
+                reply = self._run_now(operation, *arguments)
+                if reply != b"NewDay":
+                    return reply
+                self._expire()
         raise Unavailable("The clocks of the servers differ by more than a minute.")
 
     def _expire(self) -> None:

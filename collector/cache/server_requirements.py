@@ -9,44 +9,34 @@ class ServerRequirement(NamedTuple):
     option: str
     value: str
     problem: str
-
-    @property
-    def remedy(self) -> str:
-        """The command and the line of configuration that correct the option."""
-        value = self.value or "''"
-        return (
-            f"Run `redis-cli CONFIG SET {self.option} {value}` there, and write "
-            f"`{self.option} {value}` into its configuration."
-        )
+    remedy: str
 
 
-class ReadableConfiguration(ServerRequirement):
-    """The server must allow CONFIG, or nobody can check its options."""
-
-    @property
-    def remedy(self) -> str:
-        """The setting that accepts the server."""
-        options = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
-        return f"Make sure of {options}, and say so with REDIS_UNCHECKED=1."
+def _required(option: str, value: str, problem: str) -> ServerRequirement:
+    line = f"{option} {value or repr('')}"
+    remedy = f"Run `redis-cli CONFIG SET {line}` there, and write `{line}` into its configuration."
+    return ServerRequirement(option, value, problem, remedy)
 
 
 REQUIREMENTS = [
-    ServerRequirement("save", "", "The store would write to disk: its option `save` is on."),
-    ServerRequirement(
-        "appendonly", "no", "The store would write to disk: its option `appendonly` is on."
-    ),
-    ServerRequirement(
+    _required("save", "", "The store would write to disk: its option `save` is on."),
+    _required("appendonly", "no", "The store would write to disk: its option `appendonly` is on."),
+    _required(
         "maxmemory-policy",
         "noeviction",
         "The store would drop reports when its memory is full, and nobody would know.",
     ),
-    ServerRequirement(
+    _required(
         "slowlog-log-slower-than",
         "-1",
         "The store would keep the arguments of slow commands: its option "
         "`slowlog-log-slower-than` is on.",
     ),
 ]
-READABLE_CONFIGURATION = ReadableConfiguration(
-    "", "", "The store does not tell its configuration: CONFIG is forbidden."
+_lines = ", ".join(f"`{each.option} {each.value or repr('')}`" for each in REQUIREMENTS)
+READABLE_CONFIGURATION = ServerRequirement(
+    "",
+    "",
+    "The store does not tell its configuration: CONFIG is forbidden.",
+    f"Make sure of {_lines}, and say so with REDIS_UNCHECKED=1.",
 )

@@ -104,7 +104,7 @@ local function close(unit, history, max_tallies)
     if rounded > 0 then table.insert(answers, {name, rounded}) end
   end
   call('HSET', RAW, began, cmsgpack.pack(pack(answers)))
-  local oldest = today - history
+  local oldest = math.min(today - history, began) -- whatever the history, the latest day is kept
   local tallies = call('HKEYS', RAW)
   table.sort(tallies, function(a, b) return tonumber(a) > tonumber(b) end)
   local oldest_tally = math.max(oldest, tonumber(tallies[tonumber(max_tallies)] or 0))
@@ -158,6 +158,7 @@ end
 
 local function open()
   table.insert(days, 1, {number = change(), date = today})
+  drop(days[1]) -- records that are left if somebody else has deleted `meta`
   local flat = {}
   for i, day in ipairs(days) do flat[i] = day.number .. ' ' .. day.date end
   call('HSET', META, 'day', today, 'days', table.concat(flat, ' '))
@@ -270,8 +271,11 @@ function run.keep(day, summary)
   call('HSET', META, 'closed', change())
 end
 
--- Do nothing. The server refuses this wherever it would refuse `put`.
-function run.probe() end
+-- Change nothing. The server refuses this wherever it would refuse `put`.
+function run.probe()
+  assert(tonumber(call('HGET', META, 'live')))
+  for _, hash in ipairs({VALUES, IDS, COUNTS}) do call('HLEN', hash) end
+end
 
 local operation = ARGV[1]
 if today ~= began and operation ~= 'expire' then return 'NewDay' end

@@ -70,6 +70,12 @@ def test_an_option_that_breaks_a_promise_aborts_startup_and_leaves_no_file(
     assert not written.exists()
 
 
+def test_the_application_refuses_a_gunicorn_that_has_not_read_its_configuration(start):
+    server = start("-c", "/dev/null")
+    assert server.wait_until_ended() > 0
+    assert "gunicorn has not read gunicorn.conf.py" in server.output
+
+
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [

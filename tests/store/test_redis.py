@@ -18,9 +18,11 @@ from hypothesis import settings
 from collector.cache import Tally, Unavailable, connection, encode
 from collector.cache.redis import RedisCache
 from collector.cache.server_requirements import REQUIREMENTS
+from collector.conf import records_cache
 from tests.conftest import NOON
 from tests.store.redis_server import RedisServer
 from tests.unit.cache.model import CONFIGURATION, SUMMARY, Model
+from tests.unit.numbers.window import Window
 
 DAY = 86400
 TODAY = 20522  # the day on which the clock of the tests stands still
@@ -52,13 +54,20 @@ class Store(Model):
         self.server.client.flushall()
 
 
+class StoreWindow(Window):
+    """The window of a server with a store."""
+
+
 TestStore = Store.TestCase
 TestStore.settings = settings(stateful_step_count=40)
+TestStoreWindow = StoreWindow.TestCase
+TestStoreWindow.settings = settings(stateful_step_count=30)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _server_of_the_model(redis_server):
+def _server_of_the_models(redis_server):
     Store.server = redis_server
+    StoreWindow.settings = {"CACHES": {"records": records_cache(redis_url=redis_server.url)}}
 
 
 def new_process(server, **changes):
@@ -294,7 +303,8 @@ def test_what_has_a_digest_does_nothing_on_a_new_day(clock, full, raw, operation
     arguments = {"put": (b"null", 1, 1)}.get(operation, ())
     digest = full._digest("a")
     constants = time.time(), RETENTION, 60
-    assert run(full.prefix, operation, *constants, digest, *arguments) == b"NewDay"
+    with connection.deadline():
+        assert run(full.prefix, operation, *constants, digest, *arguments) == b"NewDay"
     assert dump(raw) == before
 
 
@@ -377,6 +387,22 @@ def test_other_contents_make_the_store_unavailable(clock, full, raw, name, field
     for key in raw.keys(full.prefix + name):
         raw.hset(key, field, content)
     assert_unavailable(clock, full)
+
+
+def test_no_record_returns_after_somebody_deleted_only_the_meta_key(full, raw):
+    raw.delete(f"{full.prefix}meta")
+    full.put("new", RED)
+    full.put("e", GREEN)
+    assert full.read().tally.counts == {encode(RED): 1, encode(GREEN): 1}
+
+
+@pytest.mark.parametrize("name", ["ids", "values", "counts"])
+def test_probe_fails_where_a_report_would_fail(full, raw, name):
+    raw.delete(full.prefix + name)
+    raw.set(full.prefix + name, "x")
+    for operation in (full.probe, lambda: full.put("new", {"app": "new"})):
+        with pytest.raises(Unavailable):
+            operation()
 
 
 def test_a_store_whose_list_of_days_is_lost_is_not_read_as_empty(full, raw):
@@ -468,21 +494,26 @@ def slow_server(redis_server):
     with ThreadingTCPServer(("127.0.0.1", 0), Handler) as proxy:
         proxy.daemon_threads = True
         Thread(target=proxy.serve_forever, args=(0.01,)).start()
-        yield Mock(url=f"redis://127.0.0.1:{proxy.server_address[1]}/0")
+        yield Mock(url=f"redis://slow:password@127.0.0.1:{proxy.server_address[1]}/1")
         proxy.shutdown()
 
 
 def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
-    cache, slow_server, raw, monkeypatch
+    clock, slow_server, raw, monkeypatch
 ):
-    cache.put("a", RED)
+    raw.acl_setuser("slow", enabled=True, passwords=["+password"], keys="*", categories=["+@all"])
+    new_process(Mock(url=f"redis://127.0.0.1:{raw.get_connection_kwargs()['port']}/1")).put(
+        "a", RED
+    )
     slow = new_process(slow_server)
     monkeypatch.setattr(connection, "TIMEOUT", 1)
-    raw.script_flush()
+    slow.put("a", RED)  # waits for two responses: to the login and to the script
+    clock.shift(DAY)
+    slow.client.redis.connection_pool.disconnect()
     with pytest.raises(Unavailable, match="cannot be reached"):
-        slow.get("a")  # four responses: configuration, no script, script loaded, reply
+        slow.put("a", RED)  # four: the login, the script, the new day, the script again
     slow.client.away_until = 0
-    assert slow.get("a") == RED
+    slow.put("a", RED)
 
 
 def test_without_memory_only_put_is_refused_and_changes_nothing(clock, full, raw):
@@ -538,18 +569,18 @@ def test_a_connection_that_the_server_closed_is_opened_again(cache, raw):
 )
 def test_a_server_that_would_break_a_promise_is_refused(own_server, option, value):
     cache = new_process(own_server)
-    cache.put("a", RED)
-    own_server.client.config_set(option, value)
     entry = {"LOCATION": own_server.url, "OPTIONS": {}}
-    (unmet,) = RedisCache.unmet_requirements(entry)
-    assert unmet.option == option
-    for operation in (cache.expire, cache.probe, lambda: cache.get("a")):
-        with pytest.raises(Unavailable, match=f"CONFIG SET {option} "):
-            operation()
-    entry["OPTIONS"]["UNCHECKED"] = True
-    assert RedisCache.unmet_requirements(entry) == []
-    own_server.client.config_set(option, unmet.value)
-    assert cache.get("a") == RED
+    for operation in (cache.expire, cache.probe):
+        cache.put("a", RED)  # on a connection that then stays open
+        required = own_server.client.config_get(option)[option]
+        own_server.client.config_set(option, value)
+        for refused in (operation, lambda: cache.get("a")):
+            with pytest.raises(Unavailable, match=f"CONFIG SET {option} "):
+                refused()
+        (unmet,) = RedisCache.unmet_requirements(entry)
+        assert (unmet.option, unmet.value) == (option, required)
+        assert RedisCache.unmet_requirements(entry | {"OPTIONS": {"UNCHECKED": True}}) == []
+        own_server.client.config_set(option, required)
 
 
 def test_all_requirements_are_tested():

@@ -64,5 +64,5 @@ def test_any_version_folds_and_its_release_folds_to_itself(app):
 
 @given(printable)
 def test_any_image_and_any_architecture_folds(value):
-    assert repository(value) == repository(value)
+    assert value.endswith(repository(value))
     assert family(value) in {*FAMILIES, OTHER}

@@ -77,7 +77,10 @@ class Model(RuleBasedStateMachine):
         if day > before:
             self.closed[before] = self.recount(), {n: c // 5 * 5 for n, c in self.answers.items()}
             tallies = sorted(day for day, each in self.closed.items() if isinstance(each, tuple))
-            for old in {*tallies[:-3], *(each for each in self.closed if each < day - HISTORY)}:
+            for old in {
+                *tallies[:-3],
+                *(each for each in self.closed if each < min(before, day - HISTORY)),
+            }:
                 del self.closed[old]
         else:
             self.since = min(self.since, self.now)

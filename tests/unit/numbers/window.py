@@ -1,9 +1,10 @@
-"""A model of the window, with which reports, answers, erasures and silence are compared."""
+"""A model of the window, with which reports, answers, erasures, silence and tables are compared."""
 
 import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import ClassVar
 from uuid import UUID
 
 import time_machine
@@ -27,12 +28,26 @@ QUESTIONS = {
     "sso": {"what": "the thing", "why": "to know", "kind": "flag"},
 }
 CONFIG = {"version": 1, "questions": QUESTIONS}
-# What is sent, and as which value it is read.
-ANSWERS = {
-    "database": {"sqlite": "sqlite", "oracle": "other", 1: None},
-    "users": {1: "0-1", 5: "2-5", 6: "6+", "many": None},
-    "sso": {True: "true", False: "false", None: None},
-}
+LATER = {"database": QUESTIONS["database"] | {"options": ["oracle"]}, "users": QUESTIONS["sso"]}
+ANSWERS = ['"sqlite"', '"oracle"', "1", "5", "6", "true", "false", "null"]  # in JSON
+# Two tables, and by question the value as which each usable answer is read.
+TABLES = [
+    (
+        CONFIG,
+        {
+            "database": {'"sqlite"': "sqlite", '"oracle"': "other"},
+            "users": {"1": "0-1", "5": "2-5", "6": "6+"},
+            "sso": {"true": "true", "false": "false"},
+        },
+    ),
+    (
+        {"version": 1, "questions": LATER},
+        {
+            "database": {'"sqlite"': "other", '"oracle"': "oracle"},
+            "users": {"true": "true", "false": "false"},
+        },
+    ),
+]
 
 
 @dataclass
@@ -45,21 +60,23 @@ class LatestReport:
 class Window(RuleBasedStateMachine):
     """Compares random reports, upgrades, answers, erasures and silence with a model of the window.
 
-    It begins in 2040, ahead of every real clock, so that a store expires nothing early.
+    The table of questions changes meanwhile. It begins in 2040, ahead of every real clock, so that
+    a store expires nothing early.
     """
+
+    settings: ClassVar = {}  # that choose the cache
 
     ids = st.integers(0, 7).map(lambda n: str(UUID(int=n)))
     apps = st.sampled_from(["1", "2", "3"])
-    answers = st.fixed_dictionaries(
-        {}, optional={name: st.sampled_from([*read]) for name, read in ANSWERS.items()}
-    )
+    answers = st.dictionaries(st.sampled_from([*QUESTIONS]), st.sampled_from(ANSWERS))
 
     def __init__(self):
         super().__init__()
         self.travel = time_machine.travel(datetime(2040, 2, 25, 22, tzinfo=UTC), tick=False)
         self.clock = self.travel.start()
-        self.questions = override_settings(HEADCOUNT_CONFIG_FILE=CONFIG)
-        self.questions.enable()
+        self.settings_in_force = override_settings()
+        self.settings_in_force.enable()
+        self.use_table(TABLES[0])
         self.client = Client()
         records().clear()
         self.live = {}
@@ -67,8 +84,15 @@ class Window(RuleBasedStateMachine):
         self.published = None, Counter()  # the latest day that is over, and its answers
 
     def teardown(self):
-        self.questions.disable()
+        self.settings_in_force.disable()
         self.travel.stop()
+
+    @rule(table=st.sampled_from(TABLES))
+    def use_table(self, table):
+        config, self.table = table
+        self.settings_in_force.disable()
+        self.settings_in_force = override_settings(HEADCOUNT_CONFIG_FILE=config, **self.settings)
+        self.settings_in_force.enable()
 
     @property
     def today(self):
@@ -79,10 +103,11 @@ class Window(RuleBasedStateMachine):
 
     @rule(id=ids, app=apps, answers=answers)
     def report(self, id, app, answers):
-        body = {"id": id, "version": {"app": app, "sha": ""}, "answers": answers}
+        sent = {name: json.loads(answer) for name, answer in answers.items()}
+        body = {"id": id, "version": {"app": app, "sha": ""}, "answers": sent}
         response = self.post("/", body)
         assert response.status_code == 201
-        read = {name: ANSWERS[name][answer] for name, answer in answers.items()}
+        read = {name: self.table[name].get(answers[name]) for name in answers if name in self.table}
         assert response.json()["answers"] == read
         old = self.live.get(id)
         returned = old is not None and old.day < self.today
@@ -128,8 +153,14 @@ class Window(RuleBasedStateMachine):
         assert [*numbers.last_reported.values()] == [days.count(day) for day in window]
         day, counted = self.published
         assert numbers.answers_day == day
-        rounded = {key: count // 5 * 5 for key, count in counted.items() if count >= 5}
-        assert numbers.answered == {name: n for (name, value), n in rounded.items() if not value}
+        rounded = {
+            (name, value): count // 5 * 5
+            for (name, value), count in counted.items()
+            if count >= 5 and value in (None, *self.table.get(name, {}).values())
+        }
+        assert numbers.answered == {
+            name: n for (name, value), n in rounded.items() if not value and name in self.table
+        }
         for name in numbers.answered:
             assert numbers.answers[name] == {
                 value: n for (question, value), n in rounded.items() if question == name and value
