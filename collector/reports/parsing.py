@@ -1,5 +1,6 @@
 """The parser of reports: JSON from a request's body becomes a Report or a Refusal."""
 
+import json
 import re
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -94,7 +95,7 @@ def example(questions: Table = ()) -> dict[str, Any]:
 
 def parse(body: bytes, questions: Table = ()) -> Report:
     """Return the report in a request's body, or raise Refusal."""
-    content = _decode(_body_decoder, body, '{"id": …, "version": {…}}')
+    content = _decode(_body_decoder, _unescaped(body), '{"id": …, "version": {…}}')
     sent = content.version
     answers = read_answers(bytes(content.answers or b""), questions) if questions else {}
     return Report(content.id.lower(), Version(sent.app, sent.image, sent.arch), answers)
@@ -116,6 +117,21 @@ def read_answers(answers: bytes, questions: Table) -> dict[str, str | None]:
     except (ValueError, RecursionError):
         return {}
     return {each.name: each.read(bytes(sent[each.name])) for each in questions if each.name in sent}
+
+
+def _unescaped(body: bytes) -> bytes:
+    """Return a body with characters in place of their escapes, if it is JSON.
+
+    msgspec refuses a whole body for an escape of half a character, such as a text has that was cut
+    in between. Half a character in bytes costs only its answer.
+    """
+    if b"\\u" not in body:
+        return body
+    try:
+        content = json.loads(body.decode())
+        return json.dumps(content, ensure_ascii=False).encode(errors="surrogatepass")
+    except (ValueError, RecursionError):
+        return body
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", body: bytes, example: str) -> T:

@@ -46,6 +46,8 @@ def _fleet(clock, answer):
         ('{"users": 1e999, "sso": true}', {"users": None, "sso": "true"}),
         ('{"users": [[[]]], "sso": true, "sso": false}', {"users": None, "sso": "false"}),
         ('{"database": "\xff", "sso": true}', {"database": None, "sso": "true"}),
+        (r'{"database": "\ud800", "sso": true}', {"database": None, "sso": "true"}),
+        (r'{"x\u00e9y": "\uD83d", "database": "s\u0071lite"}', {"database": "sqlite"}),
         ('{"database": 1, "users": -1, "sso": null}', dict.fromkeys(QUESTIONS)),
         ('{"unknown": "secret"}', {}),
         ('["sso"]', {}),
