@@ -80,10 +80,7 @@ class Server:
 
     def wait_until(self, condition):
         """Wait until a condition is true."""
-        deadline = time.monotonic() + START_TIMEOUT
-        while not condition():
-            assert time.monotonic() < deadline, self.output
-            time.sleep(0.01)  # between two checks, not instead of one
+        wait_until(condition, self)
         return self
 
     def wait_until_ended(self):
@@ -173,6 +170,14 @@ class Server:
         self._reader.join()
         self.process.stdout.close()
         return code, took
+
+
+def wait_until(condition, server=None):
+    """Wait until a condition is true; if it never is, show what a server printed."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, server and server.output
+        time.sleep(0.01)  # between two checks, not instead of one
 
 
 def free_port():

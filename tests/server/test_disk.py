@@ -43,8 +43,7 @@ def reload(server):
     """Replace the worker."""
     old = server.workers()
     os.kill(server.master, signal.SIGHUP)
-    while set(old) & set(server.workers()):
-        server.request("GET", "/healthz")
+    server.wait_until(lambda: not set(old) & set(server.workers()))
     assert server.post(report(ID)).status == 201
 
 

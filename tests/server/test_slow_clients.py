@@ -92,12 +92,10 @@ def test_slow_clients_stall_no_one_and_leave_nothing_behind(start):
     idle_files = worker.num_fds()
     # Python reuses the memory of the first wave, so only the second one shows growth.
     first = wave(server)
-    while worker.num_fds() < idle_files + len(first):
-        server.request("GET", "/healthz")
+    server.wait_until(lambda: server.stats() and worker.num_fds() >= idle_files + len(first))
     for client in first:
         client.connection.close()
-    while worker.num_fds() > idle_files:
-        server.request("GET", "/healthz")
+    server.wait_until(lambda: worker.num_fds() <= idle_files)
     memory = worker.memory_info().rss
 
     clients = wave(server)

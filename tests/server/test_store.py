@@ -19,7 +19,7 @@ import psutil
 import pytest
 import trustme
 
-from tests.servers import ROOT, free_port, needs
+from tests.servers import ROOT, free_port, needs, wait_until
 from tests.store.redis_server import RedisServer
 
 SECRET = secrets.token_urlsafe(40)
@@ -258,13 +258,6 @@ def is_connected(worker, port):
         sockets = psutil.Process(worker).net_connections("tcp")
         return any(each.raddr and each.raddr.port == port for each in sockets)
     return False
-
-
-def wait_until(condition):
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.05)  # between two looks
 
 
 # What is refused at the start
