@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from collector.cache import decode
+from collector.cache import decode, records
 from collector.checks import START_TAG
 from collector.conf import ARCHIVE_BYTES, conf
 from collector.numbers import archive, snapshot, trends
@@ -60,6 +60,20 @@ def test_what_is_read_back_equals_what_was_written(tmp_path_factory, releases, m
     totals = (sum(releases.values()) + more, *others)
     (folder / "a.csv").write_text(text_of(day_rows(totals=totals, releases=releases)))
     assert read(folder) == ({to_day("2026-03-01"): ArchivedDay(*totals, releases)}, ())
+
+
+@given(names | st.from_regex(r"\Av?1(\.[0-9]{1,3}){1,30}(rc[0-9])?\Z"))
+@example("1." + "2" * 126)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_any_report_adds_to_the_archive_is_read_back(clock, client, report, folder, app):
+    clock.move_to("2026-03-10T00:00:00Z")
+    records().clear()
+    report(app=app)
+    clock.shift(DAY)
+    (folder / "a.csv").write_bytes(client.get("/stats/archive.csv").content)
+    (shown,) = client.get("/stats/history").json()["days"]
+    totals = (shown[name] for name in archive.TOTALS)
+    assert read(folder) == ({to_day("2026-03-10"): ArchivedDay(*totals, shown["releases"])}, ())
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "'x", "''", "'=1", 'a,"b"', " a "])
