@@ -86,24 +86,29 @@ def test_no_name_is_a_formula_and_each_is_read_back(folder, name):
     assert day.releases == {name: 9}
 
 
-def test_the_archive_has_the_totals_and_releases_of_past_days(clock, client, report):
-    known = report(app="1.0.0", image="ghcr.io/secret/x")
+def test_the_archive_has_the_totals_and_releases_of_days_that_were_counted_whole(
+    clock, client, report
+):
+    known = report(app="1.0.0", image="ghcr.io/secret/x")  # counting began at noon of this day
+    clock.shift(DAY)
+    assert client.get("/stats/archive.csv").content.decode() == f"{HEADER}\n"
+    report(known, app="1.0.0")
     report(app="edge")
     clock.shift(DAY)
-    report(known, app="1.0.0")
     response = client.get("/stats/archive.csv")
     assert response["Content-Type"] == "text/csv"
     assert response.content.decode().splitlines() == [
         HEADER,
-        "2026-03-10,instances,,2",
-        "2026-03-10,established,,0",
-        "2026-03-10,reported,,2",
-        "2026-03-10,releases,1.0.0,1",
-        "2026-03-10,other releases,,1",
+        "2026-03-11,instances,,2",
+        "2026-03-11,established,,1",
+        "2026-03-11,reported,,2",
+        "2026-03-11,releases,1.0.0,1",
+        "2026-03-11,other releases,,1",
     ]
 
 
 def test_the_archive_follows_the_rules_in_force(clock, client, report, settings):
+    clock.shift(DAY)
     for app, count in (("1.0.0", 3), ("2.0.0", 2), ("9.9.9", 5)):
         for _ in range(count):
             report(app=app)
@@ -355,13 +360,14 @@ def test_while_warming_up_the_statistics_the_old_badge_and_filters_stay_live(cli
 
 
 @pytest.mark.usefixtures("restarted")
-def test_the_day_of_the_restart_is_not_complete_though_it_was_saved(clock, client, folder):
+def test_the_day_of_a_restart_is_not_complete_even_after_the_next_restart(clock, client, folder):
     clock.move_to("2026-03-11T00:30:00Z")
     (folder / "b.csv").write_bytes(client.get("/stats/archive.csv").content)
     clock.move_to("2026-03-11T12:00:00Z")
+    records().clear()
     assert client.get("/badge.json").json()["message"] == "1234 on 2026-03-09"
-    clock.move_to("2026-03-12T00:00:00Z")
-    assert client.get("/badge.json").json()["message"] == "2"
+    clock.move_to("2026-03-13T00:00:00Z")
+    assert client.get("/badge.json").json()["message"] == "0"
 
 
 @pytest.mark.usefixtures("restarted")
