@@ -11,7 +11,7 @@ from tests.servers import INSTRUMENTED, report
 CURVE = "/charts/growth.svg?period=all"
 SAVED = "2026-03-10.csv"
 TOTALS = ("instances", "established", "reported")
-INVALID = "'2026-03-10.csv', line 1: the header is missing."
+INVALID = "'2026-03-10.csv', line 1: the header date,breakdown,name,instances is missing."
 
 
 def days_of(server):
