@@ -44,7 +44,7 @@ def count_report(cause: int | type[Exception]) -> None:
     if cause in OUTCOMES:
         _reports[OUTCOMES[cause]] += 1
     if cause is Unavailable:
-        _last_refused[Unavailable] = time.time()
+        _last_refused[Unavailable] = time.time() // 60 * 60  # nobody needs the second
 
 
 def count_replaced(fields: Iterable[str]) -> None:

@@ -111,7 +111,9 @@ SCENARIOS = {
 def test_prometheus_accepts_the_documented_configuration(tmp_path):
     needs("promtool", "prometheus")
     (configuration,) = re.findall(
-        "^```yaml\n(.*?)^```", (ROOT / "OPERATING.md").read_text(), re.MULTILINE | re.DOTALL
+        "^```yaml\n(rule_files.*?)^```",
+        (ROOT / "OPERATING.md").read_text(),
+        re.MULTILINE | re.DOTALL,
     )
     (tmp_path / "prometheus.yml").write_text(configuration)
     (tmp_path / "alerts.yml").symlink_to(ALERTS)
