@@ -77,9 +77,8 @@ class Folder:
     def current(self) -> Archive:
         """Return the archive. Look at the folder first if nobody has done so today.
 
-        While there are problems, look if nobody has done so in this minute.
-
-        While the changed folder is read, other callers get the previous archive.
+        While there are problems, look if nobody has done so in this minute. While the changed
+        folder is read, other callers get the previous archive.
         """
         folder = conf.history_folder
         look = folder, int(time.time() // (MINUTE if self._latest.problems else DAY))
@@ -154,7 +153,10 @@ def _files(folder: str) -> Files:
 
 
 def _entry(entry: os.DirEntry[str]) -> tuple[str, int, int]:
-    """Return the name of a file, and its time and size, which show a change, of its mode too."""
+    """Return the name of a file, and its time and size, which show a change.
+
+    This time, unlike that of the content, also shows that the file may now be read.
+    """
     try:
         stat = entry.stat()
     except OSError:
