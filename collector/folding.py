@@ -3,7 +3,8 @@
 - The release of a version is the version without its leading `v` and its build suffix: `v0.89.0`,
   `0.89` and `0.89.0-alpine` are 0.89.0. A pre-release is a release of its own. A development build
   (`0.92.0-dev`, `0.92.0-SNAPSHOT`, `0.92.0.dev5`) is no release, and neither is a version that does
-  not begin with a dotted number (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`).
+  not begin with a dotted number (`unknown`, `edge`, `pr-12`, `sha-0a1b2c3`), or whose release would
+  be longer than a version may be.
 - The repository of an image is the image without the host of its registry: `ghcr.io/a/b` and `a/b`
   are a/b.
 - The family of an architecture is its kind of processor, one of FAMILIES or "other".
@@ -16,6 +17,7 @@ import re
 from packaging.version import Version
 
 NO_RELEASE = ""
+MAX_RELEASE = 128  # characters, as of a version; padding makes `1.2` longer
 OTHER = "other"
 FINAL = ("~",)  # comes after "a", "b" and "rc"
 
@@ -51,7 +53,8 @@ def release(app: str) -> str:
     while len(numbers) > 3 and not numbers[-1]:
         numbers.pop()
     pre = "".join(map(str, version.pre)) if version.pre else ""
-    return ".".join(map(str, numbers)) + pre
+    name = ".".join(map(str, numbers)) + pre
+    return name if len(name) <= MAX_RELEASE else NO_RELEASE
 
 
 def order(name: str) -> tuple[tuple[int, ...], tuple[str | int, ...]]:

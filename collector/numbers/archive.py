@@ -1,7 +1,8 @@
 """The archive: CSV files with the totals of each past day and its instances by release.
 
 The server writes no file. An operator saves `/stats/archive.csv` to HISTORY_FOLDER once a day. This
-module reads the folder at the start, and after midnight if a file in it changed.
+module reads the folder at the start, and after midnight if a file in it changed; while a file
+cannot be used, it looks once a minute.
 """
 
 import csv
@@ -28,6 +29,7 @@ FIRST = "2000-01-01"  # an earlier date is a mistake
 MAX_FILE = 16_000_000  # bytes, more than ten years take
 MAX_DAY = 20_000  # bytes of the rows of a day; fifty of the longest names take half as many
 MAX_DIGITS = 10  # of a number of instances
+MINUTE = 60  # seconds
 SLICE = 500  # lines that are read before other requests take their turn
 log = logging.getLogger(__name__)
 
@@ -69,16 +71,17 @@ class Folder:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._looked: tuple[str, int] | None = None  # at which folder, and on which day
+        self._looked: tuple[str, int] | None = None  # at which folder, and on which day or minute
         self._latest = EMPTY
 
     def current(self) -> Archive:
         """Return the archive. Look at the folder first if nobody has done so today.
 
-        While the changed folder is read, other callers get the previous archive.
+        While there are problems, look if nobody has done so in this minute. While the changed
+        folder is read, other callers get the previous archive.
         """
         folder = conf.history_folder
-        look = folder, int(time.time() // DAY)
+        look = folder, int(time.time() // (MINUTE if self._latest.problems else DAY))
         is_known = self._looked is not None and self._looked[0] == folder
         if look != self._looked and self._lock.acquire(blocking=not is_known):
             try:
@@ -150,12 +153,15 @@ def _files(folder: str) -> Files:
 
 
 def _entry(entry: os.DirEntry[str]) -> tuple[str, int, int]:
-    """Return the name of a file, and its time and size, which show a change."""
+    """Return the name of a file, and its time and size, which show a change.
+
+    This time, unlike that of the content, also shows that the file may now be read.
+    """
     try:
         stat = entry.stat()
     except OSError:
         return entry.name, 0, 0  # it is gone, or a link to nowhere
-    return entry.name, stat.st_mtime_ns, stat.st_size
+    return entry.name, stat.st_ctime_ns, stat.st_size
 
 
 def _read_file(path: Path, known: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -167,7 +173,7 @@ def _read_file(path: Path, known: Mapping[str, bytes]) -> dict[str, bytes]:
         _require(path.is_file(), "this is no regular file")
         _require(path.stat().st_size <= MAX_FILE, f"the file has over {MAX_FILE} bytes")
         text = path.read_text(encoding="ascii", errors="surrogateescape")
-        _require(text.startswith(HEADER), "the header is missing")
+        _require(text.startswith(HEADER), f"the header {HEADER.strip()} is missing")
         for place, line in _lines(text, known):
             number = place
             date, breakdown, name, count = _parse(line)
@@ -231,6 +237,7 @@ def _encode(counts: Counts) -> bytes:
     _require(None not in totals, "a total of this day is missing")
     instances, established, reported, other = (total or 0 for total in totals)
     releases = {name: count for (_, name), count in counts.items()}
+    _require(max(established, reported) <= instances, "a total exceeds that of the instances")
     _require(len(releases) <= MAX_SUMMARY_NAMES, f"the day has over {MAX_SUMMARY_NAMES} releases")
     _require(sum(releases.values()) + other == instances, "the numbers by release do not add up")
     return msgspec.json.encode(ArchivedDay(instances, established, reported, releases))

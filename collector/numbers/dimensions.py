@@ -43,7 +43,7 @@ RAW = tuple(
     if field.counted_as
 )
 VERSION, IMAGE, ARCHITECTURE = RAW
-RELEASE = Dimension("release", "releases", "release", "app", 128, release)
+RELEASE = Dimension("release", "releases", "release", "app", folding.MAX_RELEASE, release)
 REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, repository)
 FAMILY = Dimension("family", "families", "processor", "arch", 16, family)
 FOLDED = (RELEASE, REPOSITORY, FAMILY)

@@ -6,7 +6,7 @@ A summary contains only counts, and the cache keeps it where it keeps the report
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from collector.numbers import answers
 from collector.numbers.answers import Answers
 from collector.numbers.archive import ArchivedDay, Totals
 from collector.numbers.breakdowns import Count, Counts, Others, count_names, list_names, others
-from collector.numbers.days import Date, Timestamp, iso, iso_date
+from collector.numbers.days import Date, Timestamp, iso_date
 from collector.numbers.dimensions import (
     ARCHITECTURE,
     IMAGE,
@@ -85,7 +85,7 @@ class Past(Memo):
 
     closed: Mapping[int, Tally | bytes]
     rules: Rules
-    archived: Mapping[int, bytes] = field(default_factory=dict)
+    archived: Mapping[int, bytes]
 
     @cached_property
     def summaries(self) -> Mapping[int, Summary]:
@@ -100,11 +100,6 @@ class Past(Memo):
     def in_memory(self) -> Mapping[int, Day]:
         """The days of the history by number, oldest first."""
         return {day: self._day(day) for day in self.summaries if conf.history_days}
-
-    @cached_property
-    def days(self) -> list[Day]:
-        """The days of the history, oldest first."""
-        return [*self.in_memory.values()]
 
     @cached_property
     def totals(self) -> Mapping[int, Totals]:
@@ -163,11 +158,6 @@ class Past(Memo):
         hide = self.rules.config.hide
         shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
         return list_names(shown, self.rules.min_group)
-
-
-def history(days: list[Day], since: float) -> History:
-    """Return past days, and the time at which counting began, which is in POSIX seconds."""
-    return History(iso(since), conf.history_days, days)
 
 
 def summarize_closed_days(cache: TallyCache, state: State, rules: Rules) -> bool:

@@ -1,10 +1,9 @@
 """Snapshots: the state of the cache and the rules at one moment, from which all numbers come."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from collector.cache import EMPTY, State, Tally, TallyCache, records
+from collector.cache import EMPTY, State, Tally, records
 from collector.cache.tally import NULL
 from collector.conf import DAY, conf
 from collector.numbers import archive, dimensions
@@ -33,7 +32,12 @@ class Snapshot(Memo):
     @property
     def warming_up(self) -> bool:
         """Whether no whole UTC day lies between the start and today: the counts are too low."""
-        return self.tally.day <= -(-self.state.since // DAY)
+        return self.tally.day <= self.first_whole_day
+
+    @property
+    def first_whole_day(self) -> int:
+        """The first UTC day that is counted from its midnight on."""
+        return int(-(-self.state.since // DAY))
 
     @property
     def last_complete_day(self) -> tuple[int, Totals] | None:
@@ -68,33 +72,24 @@ class Snapshots:
         self._latest: Snapshot | None = None
 
     def current(self) -> Snapshot:
-        """Return the latest snapshot, or a new one if something has changed."""
+        """Return the latest snapshot, or a new one if something has changed.
+
+        Summarize the days that are over first. Raises Unavailable.
+        """
         archived, rules = archive.current().days, Rules(conf.min_group, conf.config)
         with self._lock:
-            self._latest = follow(self._latest, records(), rules, archived)
+            latest, cache = self._latest, records()
+            known = latest.state if latest else EMPTY
+            state = cache.read(known) or known
+            if summarize_closed_days(cache, state, rules):
+                state = cache.read(state) or state
+            past = Past(state.closed, rules, archived)
+            if latest and latest.past == past:
+                past = latest.past  # with all results that were computed from it
+                if latest.state is state:
+                    return latest
+            self._latest = Snapshot(state, past)
             return self._latest
-
-
-def follow(
-    latest: Snapshot | None,
-    cache: TallyCache,
-    rules: Rules,
-    archived: Mapping[int, bytes] = archive.EMPTY.days,
-) -> Snapshot:
-    """Return the snapshot that follows the latest one, or the latest one if nothing changed.
-
-    Summarize the days that are over first. Raises Unavailable.
-    """
-    known = latest.state if latest else EMPTY
-    state = cache.read(known) or known
-    if summarize_closed_days(cache, state, rules):
-        state = cache.read(state) or state
-    past = Past(state.closed, rules, archived)
-    if latest and latest.past == past:
-        past = latest.past  # with all results that were computed from it
-        if latest.state is state:
-            return latest
-    return Snapshot(state, past)
 
 
 current = Snapshots().current

@@ -3,7 +3,7 @@
 A day is a `Day` of the history; the last one may be today so far.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TypeVar
@@ -57,26 +57,32 @@ def recent(snapshot: Snapshot, count: int) -> list[Day]:
     """Return so many past days at most, and today so far unless its counts are known to be low."""
     today, past = snapshot.tally.day, snapshot.past
     days = past.once(("recent", today, count), lambda: past.between(today - count, today - 1))
-    if days and snapshot.last_complete_day:
-        return days
-    return [*days, today_so_far(statistics(snapshot))]
+    return [*days, today_so_far(statistics(snapshot))] if _has_today(snapshot, days) else days
 
 
-def totals(snapshot: Snapshot, first: int) -> dict[int, int]:
-    """Return the number of instances by day, from the first day on, for the days of `recent`."""
-    today = snapshot.tally.day
-    past = snapshot.past.totals
-    found = {day: each.instances for day, each in past.items() if first <= day < today}
-    if found and snapshot.last_complete_day:
-        return found
-    return found | {today: snapshot.tally.size}
+def totals(snapshot: Snapshot, first: int, *, established: bool = False) -> dict[int, int]:
+    """Return the number of instances by day, from the first day on, with today as in `recent`."""
+    today, tally = snapshot.tally.day, snapshot.tally
+    found = {
+        day: each.established if established else each.instances
+        for day, each in snapshot.past.totals.items()
+        if first <= day < today
+    }
+    if _has_today(snapshot, found):
+        found[today] = tally.established if established else tally.size
+    return found
+
+
+def _has_today(snapshot: Snapshot, past: Sized) -> bool:
+    return not (past and snapshot.last_complete_day)
 
 
 def known_releases(snapshot: Snapshot, days: Iterable[Day]) -> set[str]:
     """Return the releases that a picture for other sites may name: a flood of one day adds none.
 
-    If the operator published none, ENOUGH established instances must run a release now, or ENOUGH
-    instances must have run it on two days between which all reports were renewed.
+    If the operator published none, ENOUGH established instances must run a release now, or must
+    have run it on two days between which all reports were renewed. Of a past day only the totals
+    tell how many were not established, so all of these may have run the same release.
     """
     if published := snapshot.rules.config.published:
         return set(published)
@@ -85,9 +91,9 @@ def known_releases(snapshot: Snapshot, days: Iterable[Day]) -> set[str]:
     first: dict[str, int] = {}
     retention = conf.retention_days
     for day in days:
-        number = to_day(day.date)
+        number, enough = to_day(day.date), ENOUGH + day.instances - day.established
         for name, count in day.releases.items():
-            if count >= ENOUGH and number - first.setdefault(name, number) > retention:
+            if count >= enough and number - first.setdefault(name, number) > retention:
                 known.add(name)
     return known
 

@@ -31,6 +31,8 @@ PERIODS = {
     "year": ("a year", YEAR),
     "all": ("everything", 100_000),
 }
+# What the chart of growth counts, by whether only established instances are asked for.
+KINDS = {False: "Instances", True: "Established instances"}
 
 Values = Sequence[float | None]
 Points = list[tuple[float, float]]
@@ -50,9 +52,9 @@ def first_day(snapshot: Snapshot, query: Mapping[str, Sequence[str]]) -> int:
     return snapshot.tally.day - days
 
 
-def growth(instances: Mapping[int, int]) -> SafeString:
-    """Return the chart of the number of instances by day."""
-    return line("Instances by day", *trends.calendar(instances))
+def growth(instances: Mapping[int, int], kind: str) -> SafeString:
+    """Return the chart of the number of instances of a kind by day."""
+    return line(f"{kind} by day", *trends.calendar(instances))
 
 
 def reports(reported: Mapping[int, int]) -> SafeString:

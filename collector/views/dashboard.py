@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -37,7 +36,7 @@ from collector.views.layout import render, render_page
 
 MAX_ROWS = 60  # names in a table of the page; /stats has more
 VISIBLE_ROWS = 12  # of them are visible without opening the rest
-WEEK = timedelta(days=7)
+WEEK = 7  # days
 ROWS = 90  # past days in a table
 Query = Mapping[str, Sequence[str]]
 
@@ -119,13 +118,15 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
     everything = statistics(snapshot)
     numbers = statistics(snapshot, selected) if filtered else everything
     days, year = trends.recent(snapshot, ROWS), trends.recent(snapshot, YEAR)
-    last = snapshot.last_complete_day
+    first, last = first_day(snapshot, chosen), snapshot.last_complete_day
+    by_day = trends.totals(snapshot, first, established=selected.established)
     return {
         "numbers": numbers,
         "everything": everything,
         "established": percent(numbers.established, numbers.instances),
         "filtered": filtered,
         "only_established": selected.established,
+        "by_name": bool(selected.names),
         "last": last and {"date": iso_date(last[0]), "totals": last[1]},
         "before": snapshot.count_before(selected),
         "filters": list(filters_in_force(chosen)),
@@ -134,7 +135,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
         "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
         "as_of": iso(time.time()),
         "today": list(numbers.last_reported.values())[-1],
-        "change": None if last else change_since_last_week(days),
+        "change": None if last else change_since_last_week(by_day),
         "latest": latest_release(numbers),
         "releases": share_table(RELEASE, numbers.folded, chosen, numbers),
         "not_releases": list(shares(RAW[0], numbers.folded.not_releases, chosen, numbers)),
@@ -149,7 +150,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
             (label, name == period_of(chosen), link_to({**chosen, PERIOD: (name,)}))
             for name, (label, _) in PERIODS.items()
         ],
-        **growth(snapshot, days, first_day(snapshot, chosen)),
+        **growth(snapshot, days, by_day, charts.KINDS[selected.established]),
         **adoption(snapshot, year),
     }
 
@@ -250,14 +251,13 @@ def latest_release(numbers: Numbers) -> Share | None:
     return Share(name, folded.releases.get(name, 0), folded.on_releases) if name else None
 
 
-def change_since_last_week(days: Sequence[Day]) -> dict[str, str] | None:
+def change_since_last_week(by_day: Mapping[int, int]) -> dict[str, str] | None:
     """Return how the number of instances changed since the end of the day a week ago, if known."""
-    (*past, today) = days
-    a_week_ago = (date.fromisoformat(today.date) - WEEK).isoformat()
-    before = next((day.instances for day in past if day.date == a_week_ago), None)
+    today = max(by_day)
+    before = by_day.get(today - WEEK)
     if before is None:
         return None
-    difference = today.instances - before
+    difference = by_day[today] - before
     if not difference:
         comparison = "as many as"
     elif not before:
@@ -267,16 +267,17 @@ def change_since_last_week(days: Sequence[Day]) -> dict[str, str] | None:
         comparison = f"{share} {'more' if difference > 0 else 'fewer'} than"
     return {
         "difference": f"{difference:+,}" if difference else "0",
-        "comparison": f"{comparison} at the end of {a_week_ago}",
+        "comparison": f"{comparison} at the end of {iso_date(today - WEEK)}",
     }
 
 
-def growth(snapshot: Snapshot, days: Sequence[Day], first: int) -> dict[str, Any]:
-    """Return the charts of instances, from the first day on, and of reports, and their tables."""
-    by_day = trends.totals(snapshot, first)
+def growth(
+    snapshot: Snapshot, days: Sequence[Day], by_day: Mapping[int, int], kind: str
+) -> dict[str, Any]:
+    """Return the charts of instances and of reports by day, and their tables."""
     reported = {to_day(day.date): day.reported for day in days}
     return {
-        "growth_chart": charts.growth(by_day) if len(by_day) > 1 else None,
+        "growth_chart": charts.growth(by_day, kind) if len(by_day) > 1 else None,
         "reports_chart": charts.reports(reported) if len(reported) > 1 else None,
         "growth_rows": rows(snapshot, "growth", days, lambda day: (day.instances, day.established)),
         "reports_rows": rows(snapshot, "reports", days, lambda day: (day.reported,)),

@@ -7,8 +7,9 @@ from collections.abc import Hashable, Iterable, Iterator
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 
+from collector.conf import conf
 from collector.numbers import archive, filters, history, stats
-from collector.numbers.days import to_day
+from collector.numbers.days import iso, to_day
 from collector.numbers.dimensions import RAW
 from collector.numbers.snapshot import Snapshot, current
 from collector.refusal import Refusal
@@ -61,14 +62,15 @@ class History(SnapshotView):
         return snapshot.past.once(key, lambda: self.body(snapshot))
 
     def body(self, snapshot: Snapshot) -> bytes:
-        past = history.history(self.days(snapshot), snapshot.state.since)
+        since = iso(snapshot.state.since)
+        past = history.History(since, conf.history_days, self.days(snapshot))
         return msgspec.json.encode(past)
 
     def days(self, snapshot: Snapshot) -> list[history.Day]:
         """Return the days that the query asks for. Raises Refusal."""
         query = self.request.GET
         if not {"from", "to"} & query.keys():
-            return snapshot.past.days
+            return [*snapshot.past.in_memory.values()]
         last = min(_day(query, "to", snapshot.tally.day), snapshot.tally.day - 1)
         return snapshot.past.between(max(_day(query, "from", 0), last - MAX_PERIOD + 1), last)
 
@@ -79,17 +81,33 @@ class HistoryCsv(History):
     content_type = "text/csv"
 
     def body(self, snapshot: Snapshot) -> bytes:
-        return to_csv(row for day in self.days(snapshot) for row in rows(day)).encode()
+        return to_csv(row for day in self.days(snapshot) for row in self.rows(day)).encode()
+
+    def rows(self, day: history.Day) -> Iterator[archive.Row]:
+        """Yield a row for each number of a day."""
+        yield from archive_rows(day)
+        for breakdown in (raw.breakdown for raw in RAW):
+            yield from archive.named_rows(day.date, breakdown, getattr(day, breakdown))
+            yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
+        for question, values in (day.answers or {}).items():
+            yield from archive.named_rows(day.date, f"answers {question}", values)
+        for question, count in (day.answered or {}).items():
+            yield day.date, f"answered {question}", "", count
 
 
-class ArchiveCsv(SnapshotView):
-    """The past days in memory as a file for HISTORY_FOLDER."""
+class ArchiveCsv(HistoryCsv):
+    """The past days in memory as a file for HISTORY_FOLDER.
 
-    content_type = "text/csv"
+    The day on which counting began is left out, unless it was counted whole: it would be a dip in
+    the curve, and the last complete day after the next restart.
+    """
 
-    def body(self, snapshot: Snapshot) -> bytes:
-        days = snapshot.past.days
-        return to_csv(row for day in days for row in archive_rows(day)).encode()
+    def days(self, snapshot: Snapshot) -> list[history.Day]:
+        past = snapshot.past.in_memory
+        return [past[day] for day in past if day >= snapshot.first_whole_day]
+
+    def rows(self, day: history.Day) -> Iterator[archive.Row]:
+        return archive_rows(day)
 
 
 class Metrics(Endpoint):
@@ -112,18 +130,6 @@ def archive_rows(day: history.Day) -> Iterator[archive.Row]:
     """Yield the rows of a day that the archive has."""
     totals = (day.instances, day.established, day.reported)
     return archive.rows(day.date, totals, day.releases)
-
-
-def rows(day: history.Day) -> Iterator[archive.Row]:
-    """Yield a row for each number of a day."""
-    yield from archive_rows(day)
-    for breakdown in (raw.breakdown for raw in RAW):
-        yield from archive.named_rows(day.date, breakdown, getattr(day, breakdown))
-        yield day.date, f"other {breakdown}", "", getattr(day.others, breakdown)
-    for question, values in (day.answers or {}).items():
-        yield from archive.named_rows(day.date, f"answers {question}", values)
-    for question, count in (day.answered or {}).items():
-        yield day.date, f"answered {question}", "", count
 
 
 def _day(query: QueryDict, name: str, default: int) -> int:

@@ -4,6 +4,7 @@ No metric is an object of the client library that counts by itself: in a project
 between processes, such an object would write to disk.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -34,6 +35,7 @@ OUTCOMES: dict[int | type[Exception], str] = {
     Unavailable: "refused: store away",
 }
 _reports = Counter(dict.fromkeys(OUTCOMES.values(), 0))
+_last_refused = {Unavailable: 0.0}  # when a report was last refused for it, in POSIX seconds
 _replaced = Counter(dict.fromkeys(COUNTED, 0))
 
 
@@ -41,6 +43,8 @@ def count_report(cause: int | type[Exception]) -> None:
     """Count a report by the status of its response, or by the exception that refused it."""
     if cause in OUTCOMES:
         _reports[OUTCOMES[cause]] += 1
+    if cause is Unavailable:
+        _last_refused[Unavailable] = time.time() // 60 * 60  # nobody needs the second
 
 
 def count_replaced(fields: Iterable[str]) -> None:
@@ -72,6 +76,11 @@ def _process() -> Iterator[Metric]:
         "Reports to this process, by what it did with them.",
         _reports,
         CounterMetricFamily,
+    )
+    yield _gauge(
+        "store_refused_timestamp_seconds",
+        "When this process last refused a report because the store was away or full; 0: never.",
+        _last_refused[Unavailable],
     )
     if conf.known_names_only:
         yield _by(

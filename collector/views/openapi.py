@@ -171,7 +171,7 @@ OPERATIONS = (
         "growth",
         "Get a chart of the number of instances by day",
         {200: SVG, 304: None},
-        PERIOD,
+        (*PERIOD, ESTABLISHED),
         (400, 503),
     ),
     Operation(

@@ -13,6 +13,7 @@ import collector
 from collector.conf import conf
 from collector.numbers import trends
 from collector.numbers.days import iso_date
+from collector.numbers.filters import parse
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.trends import Adoption
 from collector.views import charts
@@ -22,7 +23,6 @@ from collector.views.layout import render
 CSS = Path(collector.__file__).parent / "static" / "collector" / "page.css"
 COLUMNS, COLUMN, ROW = 4, 180, 22  # of the names of layers: how many, and pixels between them
 OTHERS = 7  # the color of all others
-LONGEST = 20  # characters of a name that is not cut
 
 
 def style() -> str:
@@ -62,16 +62,17 @@ class Picture(SnapshotView):
 
 
 class GrowthSvg(Picture):
-    """The number of instances by day, over a period."""
+    """The number of instances, or of established instances, by day, over a period."""
 
     def body(self, snapshot: Snapshot) -> bytes:
         query = dict(self.request.GET.lists())
-        instances = trends.totals(snapshot, charts.first_day(snapshot, query))
-        ends = min(instances), max(instances)
+        first, established = charts.first_day(snapshot, query), parse(query).established
+        instances = trends.totals(snapshot, first, established=established)
+        ends = sorted({min(instances), max(instances)})
         return self.picture(
-            title=f"Instances of {conf.project_name} by day",
+            title=f"{charts.KINDS[established]} of {conf.project_name} by day",
             description="; ".join(f"{instances[day]:,} on {iso_date(day)}" for day in ends),
-            chart=charts.growth(instances),
+            chart=charts.growth(instances, charts.KINDS[established]),
         )
 
 
@@ -100,10 +101,9 @@ def _names(adopted: Adoption) -> Iterator[dict[str, object]]:
     layers = list(enumerate(charts.legend(adopted), 1))
     for place, (number, (letter, name)) in enumerate(reversed(layers)):
         row, column = divmod(place, COLUMNS)
-        short = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
         yield {
             "layer": number if number < len(layers) else OTHERS,
-            "text": f"{letter} {short}",
+            "text": f"{letter} {name}",
             "x": 12 + COLUMN * column,
             "y": 330 + ROW * row,
         }

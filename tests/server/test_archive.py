@@ -41,7 +41,10 @@ def workflow_lines():
 
 
 class Days(http.server.BaseHTTPRequestHandler):
-    """Responds as a server that works or that has the failure of `server.failure`."""
+    """Responds as a server that works or that has the failure of `server.failure`.
+
+    It calls what is in `server.meanwhile` while it sends the body of its first response.
+    """
 
     def do_GET(self):
         assert self.path == "/stats/archive.csv"
@@ -49,7 +52,10 @@ class Days(http.server.BaseHTTPRequestHandler):
         self.send_response(503 if failure == "an error" else 200)
         self.send_header("Content-Length", str(len(CSV) + (failure == "half a file")))
         self.end_headers()
-        self.wfile.write(CSV)
+        self.wfile.write(CSV[:9])
+        if self.server.meanwhile:
+            self.server.meanwhile.pop()()
+        self.wfile.write(CSV[9:])
 
     log_message = Echo.log_message
 
@@ -57,7 +63,8 @@ class Days(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def days():
     needs("curl", "curl")
-    with http.server.HTTPServer(("127.0.0.1", 0), Days) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Days) as server:
+        server.meanwhile = []
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -77,24 +84,23 @@ def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".git"}
 
 
+@pytest.mark.parametrize("failure", ["", *FAILURES])
 @pytest.mark.parametrize("line", [cron_line, unit_line])
-def test_a_second_run_on_a_day_leaves_the_first_file_as_it_was(days, line, tmp_path):
-    """A server that was restarted in between has no day to save."""
-    days.failure = ""
-    (tmp_path / FILE).write_bytes(b"days before the restart")
-    assert save(line(), tmp_path, days.server_port, name=SECOND)
-    assert content(tmp_path) == {FILE: b"days before the restart", SECOND: CSV}
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("before", [{}, {FILE: b"complete"}], ids=["no file", "a file"])
-@pytest.mark.parametrize("line", [cron_line, unit_line])
-def test_a_failure_changes_no_file_and_is_reported(days, line, before, failure, tmp_path):
-    for name, text in before.items():
-        (tmp_path / name).write_bytes(text)
+def test_a_run_adds_a_file_or_reports_a_failure_and_changes_no_other(days, line, failure, tmp_path):
+    before = {FILE: b"days before a restart"}
+    (tmp_path / FILE).write_bytes(before[FILE])
     days.failure = failure
-    assert not save(line(), tmp_path, days.server_port, failure)
-    assert content(tmp_path) == before
+    saved = save(line(), tmp_path, days.server_port, failure, SECOND)
+    assert saved == (not failure)
+    assert content(tmp_path) == before | ({SECOND: CSV} if saved else {})
+
+
+@pytest.mark.parametrize("line", [cron_line, unit_line])
+def test_two_runs_at_once_save_two_whole_files(days, line, tmp_path):
+    days.failure = ""
+    days.meanwhile = [lambda: save(line(), tmp_path, days.server_port, name=SECOND)]
+    assert save(line(), tmp_path, days.server_port)
+    assert content(tmp_path) == {FILE: CSV, SECOND: CSV}
 
 
 @pytest.mark.parametrize("line", [cron_line, unit_line])
@@ -122,10 +128,10 @@ def test_the_workflow_commits_each_file_and_nothing_after_a_failure(days, tmp_pa
 
 def test_one_run_after_six_missed_days_saves_them_all(start, tmp_path):
     server = start(wsgi=INSTRUMENTED).wait_until_ready()
-    for _ in range(6):
+    for _ in range(7):  # the first is no whole day
         server.post(report())
         server.instrument("forward", 1)
         server.stats()  # summarizes the day before, as housekeeping does once a minute
     assert save(cron_line(), tmp_path, server.port)
-    for day in range(10, 16):
+    for day in range(11, 17):
         assert f"2026-03-{day}".encode() in content(tmp_path)[FILE]

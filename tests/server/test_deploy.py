@@ -22,7 +22,6 @@ SCALE = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
 RENDER = yaml.safe_load((ROOT / "render.yaml").read_text())["services"][0]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 SERVICE = (ROOT / "deploy" / "headcount.service").read_text()
-OPERATING = (ROOT / "OPERATING.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -86,13 +85,6 @@ def test_a_reload_of_the_unit_checks_the_settings_with_those_of_the_unit(changed
     assert ("no issues" in check.stdout) == (not issue)
 
 
-@pytest.mark.parametrize("text", [SERVICE, OPERATING], ids=["unit", "OPERATING"])
-def test_the_unit_and_its_docs_say_how_to_allow_a_store_on_another_host(text):
-    assert "IPAddressDeny=any\nIPAddressAllow=localhost" in SERVICE
-    assert "systemctl edit headcount.service" in text
-    assert "IPAddressAllow=192.0.2.7" in text
-
-
 @pytest.mark.parametrize("name", ["compose.yaml", "deploy/headcount.service"])
 def test_the_memory_limit_is_enough_for_the_default_number_of_instances(name):
     text = (ROOT / name).read_text()
@@ -123,6 +115,16 @@ def test_compose_and_the_image_pass_a_folder_with_the_configuration_file(start):
     file = ROOT / "deploy" / "config" / name
     assert tomllib.loads(file.read_text()) == {"version": 1}
     start(CONFIG_FILE=str(file)).wait_until_ready().stop()
+
+
+def test_the_documented_override_passes_the_folder_of_the_history(tmp_path):
+    text = (ROOT / "OPERATING.md").read_text()
+    (override,) = re.findall("^```yaml\n(services.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "compose.override.yaml").write_text(override)
+    test_a_file_matches_its_published_schema("compose-spec", tmp_path / "compose.override.yaml")
+    ((name, service),) = yaml.safe_load(override)["services"].items()
+    assert name in COMPOSE
+    assert service["volumes"] == [f"/srv/history:{service['environment']['HISTORY_FOLDER']}:ro"]
 
 
 def test_no_compose_service_has_more_rights_than_it_needs():

@@ -175,17 +175,13 @@ def test_a_proxy_passes_reports_on_and_listens_on_ipv6(proxy):
 
 @pytest.mark.parametrize("in_front", [nginx_in_front, caddy_in_front])
 def test_a_proxy_passes_on_neither_a_cookie_nor_who_asks(in_front, echo, tmp_path):
-    private = {"Cookie": "a=secret", "X-Forwarded-For": "192.0.2.77", "User-Agent": "secret"}
+    cookie = "a=secret" + "x" * 8192  # a proxy accepts as many as Headcount itself
+    private = {"Cookie": cookie, "X-Forwarded-For": "192.0.2.77", "User-Agent": "secret"}
     with in_front(echo, tmp_path) as proxy:
         received = proxy.request("GET", "/", headers=private | {"If-None-Match": '"etag"'}).content
     assert b"etag" in received
     for secret in (b"secret", b"192.0.2.77", b"Forwarded", b"127.0.0.1\r\n"):
         assert secret not in received
-
-
-def test_a_page_opens_with_8_kb_of_cookies(proxy):
-    cookie = {"Cookie": "a=" + "x" * 8192}
-    assert proxy.request("GET", "/dashboard", headers=cookie).status == 200
 
 
 def test_a_proxy_does_not_pass_on_the_metrics(proxy):
@@ -253,10 +249,6 @@ def test_nginx_limits_networks_by_the_real_address_behind_a_proxy_that_it_trusts
         assert forwarded("2001:a0a:1::1", "2002:a0a::1") == [400] * 2
 
 
-def test_caddy_logs_no_address_of_a_malformed_request_or_when_headcount_is_stopped(caddy, behind):
-    for garbage in (b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n"):
-        with caddy.connect("127.0.0.77") as connection:
-            connection.sendall(garbage)
-            connection.recv(65536)
+def test_caddy_logs_no_address_when_headcount_is_stopped(caddy, behind):
     behind.stop()
     assert caddy.post(report()).status == 502

@@ -19,7 +19,7 @@ RELEASES = {
     "1.0.0rc2": "v1.0.0-rc.2, 1.0.0rc2",
     "": ", unknown, edge, nightly, main, pr-12, sha-0a1b2c3, 0a1b2c3, 12, v1, 1.2x, 1.0.0gamma,"
     " -1.0, 0.92.0-dev, 0.92.0-SNAPSHOT, 0.92.0.dev5, 0.92.0+dev, 0.92.0~dev1,"
-    " 0.92.0-20260310-nightly, 1.0.0rc1.dev5, ...",
+    " 0.92.0-20260310-nightly, 1.0.0rc1.dev5, ..., 1." + "2" * 126,
 }
 REPOSITORIES = {
     "": "",

@@ -50,7 +50,7 @@ def tally_of(*rows, today=0):
 
 
 def snapshot_of(*rows, rules=NO_RULES):
-    return Snapshot(State(tally_of(*rows), {}, 0, None), Past({}, rules))
+    return Snapshot(State(tally_of(*rows), {}, 0, None), Past({}, rules, {}))
 
 
 def statistics_of(*rows, rules=NO_RULES, **query):

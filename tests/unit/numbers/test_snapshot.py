@@ -60,7 +60,7 @@ def test_a_response_is_computed_once_for_a_snapshot(clock, client, report, path)
     first = client.get(path)
     with (
         patch("collector.numbers.stats.statistics", side_effect=AssertionError),
-        patch("collector.numbers.history.history", side_effect=AssertionError),
+        patch("collector.views.exports.History.days", side_effect=AssertionError),
         patch("collector.numbers.snapshot.select", side_effect=AssertionError),
     ):
         again = client.get(path)
@@ -73,7 +73,7 @@ def test_the_history_is_computed_once_a_day_whoever_reports_or_asks(clock, clien
     clock.shift(timedelta(days=1))
     first = client.get(path)
     report()
-    with patch("collector.numbers.history.history", side_effect=AssertionError):
+    with patch("collector.views.exports.History.days", side_effect=AssertionError):
         assert client.get(f"{path}?any=1").content == first.content
     clock.shift(timedelta(days=1))
     assert client.get(path).content != first.content
@@ -111,4 +111,4 @@ def test_a_summary_that_another_process_kept_first_wins(clock, report):
     day = int(datetime.now(UTC).timestamp()) // 86400 - 1
     first = encode(Summary(9, 0, 0, {}, {}, {}, {}, {}))
     with patch.object(history, "summarize", side_effect=lambda *_: records().keep(day, first)):
-        assert [each.instances for each in snapshot.current().past.days] == [9]
+        assert [each.instances for each in snapshot.current().past.in_memory.values()] == [9]

@@ -1,9 +1,9 @@
 import re
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 
+from collector.numbers.days import to_day
 from collector.numbers.snapshot import current
 from collector.views import layout
 from collector.views.dashboard import change_since_last_week, page_context, percent
@@ -64,11 +64,8 @@ def test_the_dashboard_of_the_first_day_explains_what_is_missing(clock, report, 
     ],
 )
 def test_the_change_is_since_the_end_of_the_day_a_week_ago(before, now, change):
-    past, today = (
-        SimpleNamespace(date=f"2026-03-{day}", instances=count)
-        for day, count in ((10, before), (17, now))
-    )
-    assert tuple(change_since_last_week([past, today]).values()) == change
+    day = to_day("2026-03-10")
+    assert tuple(change_since_last_week({day: before, day + 7: now}).values()) == change
 
 
 def test_there_is_no_change_without_a_number_for_the_day_a_week_ago(clock, report):
@@ -102,15 +99,17 @@ def test_a_long_table_shows_12_rows_hides_48_and_counts_the_others(report):
     assert (len(releases.visible), len(releases.rest), releases.omitted) == (12, 48, 10)
 
 
-def test_a_filter_applies_to_the_numbers_and_not_to_the_past(clock, report, page, settings):
+def test_a_filter_of_names_applies_to_the_numbers_and_not_to_the_past(
+    clock, report, page, settings
+):
     report(app="1.0.0", arch="arm")
     report(app="2.0.0")
     clock.shift(DAY)
     text = page("?family=32-bit+ARM")
     assert "processor 32-bit ARM remove" in text
     assert "instances 1 of 2" in text
-    assert "no filter applies" in text
-    assert "no filter applies" not in page()
+    assert text.count("The chart shows all instances") == 3
+    assert "The chart shows" not in page()
     assert "No instance matches" in page("?app=nothing")
     settings.HEADCOUNT_MIN_GROUP = 3
     assert "2 of 2 instances are not listed by name" in page()
@@ -227,9 +226,29 @@ def test_the_checkbox_counts_established_instances_and_keeps_the_filters(clock, 
     assert 'value="true" checked' not in client.get("/dashboard").content.decode()
 
 
+def test_the_curve_and_the_change_count_established_instances_if_asked_to(clock, report, page):
+    first = report()
+    clock.shift(DAY)
+    for id in (first, None, None):
+        report(id)
+    clock.shift(7 * DAY)
+    report(first)
+    report()
+    everything, established = page(), page("?established=true")
+    assert "since last week +1 33% more than" in everything
+    assert "since last week 0 as many as" in established
+    assert "The number of established instances at the end of each day" in established
+    assert "counts all" not in established
+    assert context(established=["true"])["growth_chart"].count("<title>Established instances") == 1
+    assert "; counts all established instances" in page("?established=true&arch=arm")
+
+
 def test_the_links_to_periods_keep_the_filters(client, settings, tmp_path):
     assert 'class="periods"' not in client.get("/dashboard").content.decode()
     settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
+    html = client.get("/dashboard?new").content.decode()  # without a second day
+    assert 'class="periods"' in html
+    assert "The chart of this period begins with its second day" in html
     periods = context(app=["1"], period=["year"])["periods"]
     assert periods == [
         ("90 days", False, "?app=1&period=90-days"),

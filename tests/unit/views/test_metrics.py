@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from collector.cache import CacheFull, Unavailable, records
 from collector.views import metrics
 
+NOON = 1773144000
 REPORT = {"id": "00000000-0000-0000-0000-000000000000", "version": {"app": "", "sha": ""}}
 
 
@@ -35,7 +36,7 @@ def test_metrics_have_the_statistics_and_the_limits(clock, scrape, report):
     assert read["headcount_repository_instances", "a/b"] == 2
     assert read["headcount_family_instances", "32-bit ARM"] == 1
     assert read["headcount_warming_up",] == 1
-    assert read["headcount_since_timestamp_seconds",] == 1773144000
+    assert read["headcount_since_timestamp_seconds",] == NOON
     assert read["headcount_newest_report_timestamp_seconds",] == 1773100800
     assert read["headcount_versions",] == 2
     assert read["headcount_versions_limit",] == 10_000
@@ -66,14 +67,15 @@ def test_reports_are_counted_by_outcome_and_visits_are_not(
 @pytest.mark.parametrize(
     ("error", "outcome"), [(CacheFull, "refused: full"), (Unavailable, "refused: store away")]
 )
-def test_a_full_server_and_a_store_that_is_away_are_told_apart(scrape, post, error, outcome):
-    name = "headcount_reports_total"
+def test_a_full_server_and_a_store_that_is_away_are_told_apart(clock, scrape, post, error, outcome):
+    name, refused = "headcount_reports_total", ("headcount_store_refused_timestamp_seconds",)
     before = scrape()
     with patch.object(type(records()), "put", side_effect=error):
         assert post(REPORT).status_code == 503
     after = scrape()
     changed = [each for each in after if each[0] == name and after[each] > before[each]]
     assert changed == [(name, outcome)]
+    assert after[refused] == (NOON if error is Unavailable else before[refused])
 
 
 def test_no_metric_needs_a_file_or_a_setting_of_the_whole_process(

@@ -21,9 +21,9 @@ def save(settings, tmp_path):
     """Return a function that saves past days; 1 stands for yesterday."""
     settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
 
-    def write(days_ago, releases, instances=1000):
+    def write(days_ago, releases, established=1000):
         days = [iso_date(to_day(TODAY) - number) for number in days_ago]
-        rows = (row for day in days for row in archive.rows(day, (instances, 0, 0), releases))
+        rows = (row for day in days for row in archive.rows(day, (1000, established, 0), releases))
         (tmp_path / f"{len([*tmp_path.iterdir()])}.csv").write_text(to_csv(rows))
 
     return write
@@ -46,7 +46,16 @@ def test_a_picture_has_a_title_and_a_description_from_its_first_day_on(clock, cl
     labels = {each.get("id"): each.text for each in root if each.get("id")}
     assert [*labels] == root.get("aria-labelledby").split() == ["title", "description"]
     assert "of this application by day" in labels["title"]
-    assert "on 2026-03-10" in labels["description"].lower()
+    assert labels["description"].lower().count("on 2026-03-10") == 1
+
+
+@pytest.mark.parametrize("path", PICTURES)
+def test_a_title_that_is_too_long_for_the_picture_is_cut_where_it_is_drawn(client, settings, path):
+    settings.HEADCOUNT_PROJECT_NAME = "x" * 200
+    root = picture(client, path)
+    assert "x" * 200 in root.find(f"{SVG}title").text
+    drawn = root.find(f"{SVG}text").text
+    assert (len(drawn), drawn[-1]) == (90, "…")
 
 
 @pytest.mark.parametrize("path", PICTURES)
@@ -80,10 +89,12 @@ def test_a_picture_is_sent_once(client):
     ("period", "first"), [("90-days", "2025-12-10"), ("year", "2025-03-10"), ("all", "2024-10-26")]
 )
 def test_the_growth_is_over_a_period(clock, client, save, period, first):
-    save(range(1, 501), {})
-    assert description(client, f"/charts/growth.svg?period={period}") == (
-        f"1,000 on {first}; 1,000 on 2026-03-09"
-    )
+    save(range(1, 501), {}, established=800)
+    path = f"/charts/growth.svg?period={period}"
+    assert description(client, path) == f"1,000 on {first}; 1,000 on 2026-03-09"
+    root = picture(client, f"{path}&established=true")
+    assert root.find(f"{SVG}title").text == "Established instances of this application by day"
+    assert root.find(f"{SVG}desc").text == f"800 on {first}; 800 on 2026-03-09"
 
 
 def test_a_gap_stays_a_gap(clock, client, save):
@@ -113,6 +124,7 @@ def test_a_release_of_ten_established_instances_is_named(clock, client, report):
 def test_a_release_of_the_past_is_named_if_it_outlasts_the_reports_of_one_day(clock, client, save):
     save(range(100, 110), {"1.0.0": 10, "2.0.0": 9})
     save(range(200, 208), {"3.0.0": 900})
+    save([150, 170], {"9.9.9": 509}, established=500)  # two floods of one day
     assert description(client).endswith("all others 99%, 1.0.0 1%.")
 
 
