@@ -20,7 +20,7 @@ MAX_LISTED = 200  # values that a breakdown lists by name
 MAX_NAMES = 24_000  # bytes of names in a breakdown; seven breakdowns then take 168 kB
 MAX_SUMMARY_NAMES = 50  # values that a breakdown of a past day lists by name
 MAX_SUMMARY_BYTES = 2_000  # bytes of names and counts in a breakdown of a past day
-MAX_ANSWER_BYTES = 4_000  # bytes of answers and their counts of a past day
+MAX_HISTORY = 999_000  # bytes of past days in one response
 # Values of one filter. Three values of each filter, with the longest names and percent-encoded, fit
 # into the 8,190 bytes that the stand-alone server accepts as a request line.
 MAX_FILTERS = 3

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from collector.cache import State, Tally, TallyCache, decode, encode
 from collector.cache.tally import NULL
-from collector.conf import MAX_ANSWER_BYTES, MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
+from collector.conf import MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
 from collector.numbers import answers
 from collector.numbers.answers import Answers
 from collector.numbers.archive import ArchivedDay, Totals
@@ -28,7 +28,6 @@ from collector.numbers.dimensions import (
     Dimension,
     Rules,
     hides,
-    release,
 )
 from collector.numbers.memo import Memo
 
@@ -148,15 +147,15 @@ class Past(Memo):
         archived = decode(self.archived[day], ArchivedDay)
         n = archived.instances
         totals = (n, archived.established, archived.reported)
-        # Files may have any name, and what a release is may have changed since.
-        names = {name: n for name, n in archived.releases.items() if release(name) == name}
-        releases = self._list(RELEASE, names)
+        releases = self._list(RELEASE, archived.releases)
         return Day(iso_date(day), *totals, {}, {}, {}, releases, Others(n, n, n))
 
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
-        """Return the names of a summary that may be listed under the rules in force."""
+        """Return the names of a past day that may be listed under the rules in force."""
         hide = self.rules.config.hide
-        shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
+        # A file or a store may have any name, and what a release is may have changed since.
+        names = {name: n for name, n in counts.items() if dimension.fold(name) == name}
+        shown = {name: n for name, n in names.items() if not hides(hide, dimension, name)}
         return list_names(shown, self.rules.min_group)
 
 
@@ -201,5 +200,5 @@ def summarize(tally: Tally, rules: Rules) -> Summary:
         listed(IMAGE),
         listed(ARCHITECTURE),
         listed(RELEASE),
-        list_names(tally.answers, 1, len(tally.answers), MAX_ANSWER_BYTES),
+        tally.answers,
     )

@@ -70,15 +70,20 @@ class Snapshots:
     def __init__(self) -> None:
         self._lock = Lock()
         self._latest: Snapshot | None = None
+        self._begun = self._done = 0  # the numbers of the latest read and the latest success
 
     def current(self) -> Snapshot:
         """Return the latest snapshot, or a new one if something has changed.
 
         Summarize the days that are over first. Raises Unavailable.
         """
-        archived, rules = archive.current().days, Rules(conf.min_group, conf.config)
+        asked, archived = self._begun, archive.current().days
         with self._lock:
             latest, cache = self._latest, records()
+            if latest and self._done > asked:
+                return latest  # another call has read everything since this one began to wait
+            self._begun += 1
+            rules = Rules(conf.min_group, conf.config)
             known = latest.state if latest else EMPTY
             state = cache.read(known) or known
             if summarize_closed_days(cache, state, rules):
@@ -86,10 +91,10 @@ class Snapshots:
             past = Past(state.closed, rules, archived)
             if latest and latest.past == past:
                 past = latest.past  # with all results that were computed from it
-                if latest.state is state:
-                    return latest
-            self._latest = Snapshot(state, past)
-            return self._latest
+            if not latest or latest.state is not state or latest.past is not past:
+                latest = self._latest = Snapshot(state, past)
+            self._done = self._begun
+            return latest
 
 
 current = Snapshots().current

@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Hashable, Iterable, Iterator
+from itertools import accumulate
 
 import msgspec
 from django.http import HttpRequest, HttpResponse, QueryDict
 
-from collector.conf import conf
+from collector.conf import MAX_HISTORY, conf
 from collector.numbers import archive, filters, history, stats
 from collector.numbers.days import iso, to_day
 from collector.numbers.dimensions import RAW
@@ -70,9 +71,10 @@ class History(SnapshotView):
         """Return the days that the query asks for. Raises Refusal."""
         query = self.request.GET
         if not {"from", "to"} & query.keys():
-            return [*snapshot.past.in_memory.values()]
+            return _latest([*snapshot.past.in_memory.values()])
         last = min(_day(query, "to", snapshot.tally.day), snapshot.tally.day - 1)
-        return snapshot.past.between(max(_day(query, "from", 0), last - MAX_PERIOD + 1), last)
+        first = max(_day(query, "from", 0), last - MAX_PERIOD + 1)
+        return _latest(snapshot.past.between(first, last))
 
 
 class HistoryCsv(History):
@@ -130,6 +132,12 @@ def archive_rows(day: history.Day) -> Iterator[archive.Row]:
     """Yield the rows of a day that the archive has."""
     totals = (day.instances, day.established, day.reported)
     return archive.rows(day.date, totals, day.releases)
+
+
+def _latest(days: list[history.Day]) -> list[history.Day]:
+    """Return the latest days that fit into MAX_HISTORY bytes of JSON."""
+    ends = accumulate(len(msgspec.json.encode(day)) + 1 for day in reversed(days))
+    return days[sum(end > MAX_HISTORY for end in ends) :]
 
 
 def _day(query: QueryDict, name: str, default: int) -> int:

@@ -54,8 +54,11 @@ class Ingest(Endpoint):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             return self.accept(request)
-        except (CacheFull, Unavailable) as error:
-            metrics.count_report(type(error))
+        except CacheFull:
+            metrics.count_report(CacheFull)
+            raise
+        except Unavailable:  # or a subclass
+            metrics.count_report(Unavailable)
             raise
 
     def accept(self, request: HttpRequest) -> HttpResponse:

@@ -180,7 +180,20 @@ def test_a_summary_that_somebody_else_wrote_makes_503(clock, client, report):
     assert client.get("/stats/history").status_code == 503
 
 
-def test_the_history_is_never_larger_than_a_megabyte(clock, client, report, settings):
+def test_a_name_that_is_no_release_is_not_shown_among_the_releases(clock, client, report):
+    report()
+    clock.shift(DAY)
+    records().expire()
+    summary = history.Summary(3, 0, 0, {}, {}, {}, {"nonsense": 3, "1.0.0": 3}, {})
+    records().keep(int(datetime.now(UTC).timestamp()) // SECONDS - 1, encode(summary))
+    (day,) = client.get("/stats/history").json()["days"]
+    assert day["releases"] == {"1.0.0": 3}
+    assert client.get("/dashboard").status_code == 200
+
+
+def test_no_answer_of_the_latest_day_is_left_out_and_no_history_is_larger_than_a_megabyte(
+    clock, client, report, settings
+):
     questions = {
         f"{number:x<24}".replace("0", "o"): {
             "what": "it",
@@ -207,9 +220,14 @@ def test_the_history_is_never_larger_than_a_megabyte(clock, client, report, sett
         records().expire()
         yesterday = int(datetime.now(UTC).timestamp()) // SECONDS - 1
         records().keep(yesterday, encode(history.summarize(tally, NO_RULES)))
-    content = client.get("/stats/history").content
-    assert len(json.loads(content)["days"]) == 90
-    assert 400_000 < len(content) < 1_000_000
+    answers = client.get("/stats").json()["answers"]
+    assert [len(values) for values in answers.values()] == [32] * 16
+    for query in ("", "?from=2026-01-01"):
+        content = client.get(f"/stats/history{query}").content
+        assert 950_000 < len(content) < 1_000_000
+        days = json.loads(content)["days"]
+        assert days[-1]["date"] == "2026-06-08"
+        assert 20 < len(days) < 90
 
 
 def test_a_summary_that_an_earlier_release_kept_is_read():

@@ -1,7 +1,9 @@
 """Tests that every surface takes its numbers from one snapshot, and when it is replaced."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from unittest.mock import patch
+from threading import Lock
+from unittest.mock import Mock, patch
 
 import pytest
 
@@ -10,6 +12,7 @@ from collector.numbers import dimensions, history, memo, snapshot
 from collector.numbers.filters import NO_FILTERS, parse
 from collector.numbers.history import Summary
 from collector.numbers.stats import statistics
+from tests.servers import wait_until
 from tracking_site import housekeeping
 
 SURFACES = ("/stats", "/stats?app=1", "/stats/history", "/stats/history.csv", "/badge?app=1")
@@ -38,6 +41,36 @@ def test_each_change_makes_another_snapshot(clock, report, post, settings):
         before = snapshot.current()
         change()
         assert snapshot.current() is not before
+
+
+class CountingLock:
+    """A lock that knows how many threads have asked for it."""
+
+    def __init__(self):
+        self.lock, self.asked = Lock(), 0
+
+    def __enter__(self):
+        self.asked += 1
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def test_callers_that_wait_for_a_slow_store_share_one_read(monkeypatch):
+    snapshots, reads, cache = snapshot.Snapshots(), [], records()
+    lock = snapshots._lock = CountingLock()
+
+    def read(known):
+        reads.append(known)
+        wait_until(lambda: lock.asked == 6)  # the others wait for the lock
+        return cache.read(known)
+
+    monkeypatch.setattr(snapshot, "records", lambda: Mock(read=read))
+    with ThreadPoolExecutor() as threads:
+        found = [threads.submit(snapshots.current) for _ in range(6)]
+    assert len({id(each.result().state) for each in found}) <= 2
+    assert len(reads) <= 2
 
 
 def test_a_snapshot_has_all_numbers_of_one_moment(clock, report):

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector.cache import CacheFull, Unavailable, records
+from collector.cache.connection import UnmetRequirements
 from collector.views import metrics
 
 NOON = 1773144000
@@ -65,7 +66,12 @@ def test_reports_are_counted_by_outcome_and_visits_are_not(
 
 
 @pytest.mark.parametrize(
-    ("error", "outcome"), [(CacheFull, "refused: full"), (Unavailable, "refused: store away")]
+    ("error", "outcome"),
+    [
+        (CacheFull, "refused: full"),
+        (Unavailable, "refused: store away"),
+        (UnmetRequirements([]), "refused: store away"),
+    ],
 )
 def test_a_full_server_and_a_store_that_is_away_are_told_apart(clock, scrape, post, error, outcome):
     name, refused = "headcount_reports_total", ("headcount_store_refused_timestamp_seconds",)
@@ -75,7 +81,7 @@ def test_a_full_server_and_a_store_that_is_away_are_told_apart(clock, scrape, po
     after = scrape()
     changed = [each for each in after if each[0] == name and after[each] > before[each]]
     assert changed == [(name, outcome)]
-    assert after[refused] == (NOON if error is Unavailable else before[refused])
+    assert after[refused] == (NOON if outcome == "refused: store away" else before[refused])
 
 
 def test_no_metric_needs_a_file_or_a_setting_of_the_whole_process(
