@@ -5,9 +5,8 @@ abort nothing. Every message has a hint that says what to write instead, and nam
 the stand-alone server reads them from environment variables, most of which lack the HEADCOUNT_.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import AppConfig
@@ -28,7 +27,7 @@ REDIS_CACHE = "collector.cache.redis.RedisCache"
 
 @register(TAG)
 def check_settings(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
     """Return every problem with the settings."""
     return [*_cache(), *_config(), *_texts()]
@@ -36,7 +35,7 @@ def check_settings(
 
 @register(TAG, deploy=True)
 def check_deployment(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
     """Return every problem with a server to which the public reports; for `check --deploy`."""
     return [*_public_url(), *check_store()]
@@ -190,13 +189,13 @@ def _backend() -> type[TallyCache] | None:
     return backend if issubclass(backend, TallyCache) else None
 
 
-def _location(entry: Any) -> tuple[Any, Any]:
+def _location(entry: Mapping[str, object]) -> tuple[object, object]:
     return entry["BACKEND"], entry.get("LOCATION", "")
 
 
 @register(START_TAG)
 def check_history_folder(
-    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: object
 ) -> list[CheckMessage]:
     """Return every file in HISTORY_FOLDER that cannot be used. Later, such a file is left out."""
     return [

@@ -192,7 +192,7 @@ def records_cache(
     return entry
 
 
-def _displayed(value: Any) -> str:
+def _displayed(value: object) -> str:
     """Return a setting's value as a reader sees it. Hidden names stay secret; fields do not."""
     if isinstance(value, Hide):
         value = ", ".join(field for field in value.__struct_fields__ if getattr(value, field))

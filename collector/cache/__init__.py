@@ -1,7 +1,7 @@
 """Django cache backends that keep a tally of their live values; `records()` holds the reports."""
 
 from functools import cache
-from typing import Any, cast
+from typing import cast
 
 from django.core.cache import caches
 from django.core.signals import setting_changed
@@ -55,7 +55,7 @@ def records() -> TallyCache:
     return cast(TallyCache, caches.create_connection(conf.cache_alias))
 
 
-def _reset_records(*, setting: str, **kwargs: Any) -> None:
+def _reset_records(*, setting: str, **kwargs: object) -> None:
     """Follow `override_settings`, as Django's own `caches` does."""
     if setting in ("CACHES", "HEADCOUNT_CACHE"):
         records.cache_clear()

@@ -66,7 +66,7 @@ class TallyCache(BaseCache):
         self.max_values = _whole_number(options, "MAX_VALUES", MAX_VALUES)
         self.history_days = max(_whole_number(options, "HISTORY", 0), 1)
 
-    def put(self, key: Any, value: Any, answers: Iterable[str] = ()) -> int:
+    def put(self, key: object, value: object, answers: Iterable[str] = ()) -> int:
         """Set a key, and return the first day on which it is gone, in days since 1970-01-01.
 
         Count each of the answers once if the key is live and was last set on an earlier day.
@@ -103,7 +103,11 @@ class TallyCache(BaseCache):
         return []
 
     def set(
-        self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None
+        self,
+        key: object,
+        value: object,
+        timeout: object = DEFAULT_TIMEOUT,
+        version: int | None = None,
     ) -> None:
         """Set a key. Raise ValueError for another timeout than TIMEOUT, and what `put` raises."""
         if timeout not in (DEFAULT_TIMEOUT, self.default_timeout):
@@ -113,7 +117,7 @@ class TallyCache(BaseCache):
     def validate_key(self, key: str) -> None:
         """Accept any key: the cache stores only a digest of it."""
 
-    def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
+    def _put(self, name: str, value: object, answers: Iterable[str]) -> int:
         """Do what `put` does, with the key as `make_key` returns it."""
         raise NotImplementedError
 

@@ -231,14 +231,14 @@ class MemoryCache(TallyCache):
         meaning = (name, self.retention_days, self.history_days)
         self._contents = _contents.setdefault(meaning, Contents(self))
 
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    def get(self, key: object, default: Any = None, version: int | None = None) -> Any:
         name = self.make_and_validate_key(key, version=version)
         with self._contents.lock:
             self._contents.turn(time.time())
             group = self._contents.find(self._digest(name))
         return decode(group.value, Any) if group else default
 
-    def delete(self, key: Any, version: int | None = None) -> bool:
+    def delete(self, key: object, version: int | None = None) -> bool:
         name = self.make_and_validate_key(key, version=version)
         with self._contents.lock:
             self._contents.turn(time.time())
@@ -268,7 +268,7 @@ class MemoryCache(TallyCache):
                 self._contents.sweep()
             time.sleep(0)  # let other threads, or gevent's greenlets, take their turn
 
-    def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
+    def _put(self, name: str, value: object, answers: Iterable[str]) -> int:
         content = encode(value)
         with self._contents.lock:
             self._contents.turn(time.time())

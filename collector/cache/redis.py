@@ -108,12 +108,12 @@ class RedisCache(TallyCache):
             return error.unmet
         return []
 
-    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+    def get(self, key: object, default: Any = None, version: int | None = None) -> Any:
         name = self.make_and_validate_key(key, version=version)
         content = self._run("get", self._digest(name))
         return default if content is None else decode(content, Any)
 
-    def delete(self, key: Any, version: int | None = None) -> bool:
+    def delete(self, key: object, version: int | None = None) -> bool:
         name = self.make_and_validate_key(key, version=version)
         return bool(self._run("delete", self._digest(name)))
 
@@ -152,7 +152,7 @@ class RedisCache(TallyCache):
             self.client.check_server()
             self._run("probe")
 
-    def _put(self, name: str, value: Any, answers: Iterable[str]) -> int:
+    def _put(self, name: str, value: object, answers: Iterable[str]) -> int:
         limits = self.max_entries, self.max_values
         reply = self._run("put", self._digest(name), encode(value), *limits, *answers)
         if reply == b"CacheFull":
@@ -165,7 +165,7 @@ class RedisCache(TallyCache):
         raw = name.encode("utf-8", "surrogatepass")
         return blake2b(raw, digest_size=DIGEST_SIZE, key=self._secret).digest()
 
-    def _run(self, operation: str, *arguments: Any) -> Any:
+    def _run(self, operation: str, *arguments: object) -> Any:
         """Run an operation, and before it `expire` if it is the first one of a day."""
         with deadline():
             for _ in range(3):
@@ -178,7 +178,7 @@ class RedisCache(TallyCache):
     def _expire(self) -> None:
         self._run_now("expire", answer_unit(), self.history_days, MAX_TALLIES)
 
-    def _run_now(self, operation: str, *arguments: Any) -> Any:
+    def _run_now(self, operation: str, *arguments: object) -> Any:
         constants = self.retention_days, CLOCK_TOLERANCE
         return self.client.run(self.prefix, operation, time.time(), *constants, *arguments)
 

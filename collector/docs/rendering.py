@@ -4,7 +4,6 @@ import json
 import re
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from django.template import Context, Engine, Library
 from django.utils.text import get_text_list
@@ -61,7 +60,7 @@ def markdown(name: str) -> str:
         return engine.from_string(source).render(Context(facts(), autoescape=False))
 
 
-def facts() -> dict[str, Any]:
+def facts() -> dict[str, object]:
     """Return the context of the templates: the settings in force, and examples that follow them."""
     counted = [field.label for field in FIELDS if field.counted_as]
     report = example(conf.questions)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 MAX_RESULTS = 64
 T = TypeVar("T")
@@ -12,11 +12,11 @@ T = TypeVar("T")
 class Memo:
     """Keeps at most MAX_RESULTS results that were computed from it. It must never change."""
 
-    results: dict[Hashable, Any] = field(default_factory=dict, kw_only=True, compare=False)
+    results: dict[Hashable, object] = field(default_factory=dict, kw_only=True, compare=False)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return the result of `make` for this key, and call `make` only the first time."""
-        result: T | None = self.results.get(key)  # one look-up, because others may clear them
+        result = cast(T | None, self.results.get(key))  # one look-up, because others may clear them
         if result is not None:
             return result
         result = make()

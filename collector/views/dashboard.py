@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -110,7 +109,7 @@ class ShareTable:
     others: int  # instances that are not listed by name
 
 
-def page_context(snapshot: Snapshot, query: Query) -> dict[str, Any]:
+def page_context(snapshot: Snapshot, query: Query) -> dict[str, object]:
     """Return the context of the template for the filters of a query. Raises Refusal."""
     chosen = kept(query)
     selected = filters.parse(chosen)
@@ -273,7 +272,7 @@ def change_since_last_week(by_day: Mapping[int, int]) -> dict[str, str] | None:
 
 def growth(
     snapshot: Snapshot, days: Sequence[Day], by_day: Mapping[int, int], kind: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the charts of instances and of reports by day, and their tables."""
     reported = {to_day(day.date): day.reported for day in days}
     return {
@@ -284,7 +283,7 @@ def growth(
     }
 
 
-def adoption(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, Any]:
+def adoption(snapshot: Snapshot, days: Sequence[Day]) -> dict[str, object]:
     """Return the adoption chart and the table of its latest days."""
     adopted = trends.adoption(snapshot.past, days)
     if len(days) < 2 or not adopted.releases:

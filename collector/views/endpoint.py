@@ -36,7 +36,7 @@ class Endpoint(View):
 
     cross_origin = False  # whether pages of other sites may read the responses
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         # Otherwise Django's View sets `self.head = self.get` in each view object. That is a cycle
         # which keeps the request, with a report's id, until the garbage collector runs.
         super().__init_subclass__(**kwargs)
@@ -48,7 +48,7 @@ class Endpoint(View):
         """Return the view, exempt from CSRF checks and logins: there is no session to abuse."""
         return login_not_required(csrf_exempt(super().as_view(**kwargs)))
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         try:
             response = cast(HttpResponse, super().dispatch(request, *args, **kwargs))
         except (Refusal, SuspiciousOperation, CacheFull, Unavailable) as error:
@@ -58,7 +58,7 @@ class Endpoint(View):
         return finish(request, response)
 
     def http_method_not_allowed(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
+        self, request: HttpRequest, *args: object, **kwargs: object
     ) -> HttpResponse:
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         problem = f"This method is not allowed here; use one of {allowed}."

@@ -1,7 +1,5 @@
 """Views for Django's 404, 400 and 500 error handlers."""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -15,7 +13,7 @@ class ErrorView(Endpoint):
     status = 500
     problem = ""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         problem = self.problem.format(docs=reverse("collector-docs"))
         refusal = Refusal(problem, status=self.status)
         return finish(request, error_response(request, refusal))

@@ -1,6 +1,6 @@
 """The views to which instances send requests: one accepts a report, the other erases it."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -45,7 +45,7 @@ class Receipt(Struct, frozen=True):
 class Ingest(Endpoint):
     """Accepts a report, and returns a receipt."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         response = super().dispatch(request, *args, **kwargs)
         if request.method == "POST":
             metrics.count_report(response.status_code)

@@ -1,7 +1,5 @@
 """The layout that every page shares: title, description, navigation, footer."""
 
-from typing import Any
-
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import override
@@ -21,13 +19,13 @@ DESCRIPTION = (
 )
 
 
-def render(template: str, context: dict[str, Any]) -> SafeString:
+def render(template: str, context: dict[str, object]) -> SafeString:
     """Render a template of the app with English numbers, whatever language a visitor prefers."""
     with override("en"):
         return render_to_string(f"collector/{template}", context)
 
 
-def render_page(template: str, title: str, name: str = "", **context: Any) -> str:
+def render_page(template: str, title: str, name: str = "", **context: object) -> str:
     """Return a page as HTML; `name` is its name in the navigation."""
     return render(
         f"{template}.html",

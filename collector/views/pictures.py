@@ -2,10 +2,9 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
@@ -55,10 +54,11 @@ class Picture(SnapshotView):
         response["Content-Security-Policy"] = POLICY
         return response
 
-    def picture(self, **context: Any) -> bytes:
+    def picture(self, names: Sequence[object] = (), **context: object) -> bytes:
         """Return a picture with a title, a description, a chart and the names of its layers."""
-        height = 330 + ROW * -(-len(context.get("names", ())) // COLUMNS)
-        return render("picture.svg", {"height": height, "style": STYLE, **context}).encode()
+        height = 330 + ROW * -(-len(names) // COLUMNS)
+        context |= {"height": height, "style": STYLE, "names": names}
+        return render("picture.svg", context).encode()
 
 
 class GrowthSvg(Picture):

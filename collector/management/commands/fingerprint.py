@@ -1,7 +1,5 @@
 """Print the fingerprint of this code."""
 
-from typing import Any
-
 from django.core.management.base import BaseCommand
 
 from collector.fingerprint import fingerprint
@@ -12,5 +10,5 @@ class Command(BaseCommand):
 
     help = "Print the fingerprint of this code, to compare it with the /healthz of a server."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *args: object, **options: object) -> None:
         self.stdout.write(fingerprint())
