@@ -95,7 +95,7 @@ class Reporter:
         self, url, state, version=None, *, sha=None, image=None, arch=None, answers=None,
         lock=None, environ=os.environ, clock=time.time,
     ):  # fmt: skip
-        self._url, self._state, self._environ, self._clock = url, state, environ, clock
+        self._url, self._state, self._environ, self._clock = url or "", state, environ, clock
         self._version = lambda: {  # the environment may change until a report is sent
             "app": version or environ.get("APP_VERSION") or "unknown",
             "sha": sha or environ.get("GIT_SHA") or "unknown",
@@ -153,16 +153,16 @@ class Reporter:
     def opt_in(self, questions=None):
         """Agree to report, and create an id unless there is one. Return whether it succeeded.
 
-        This agrees to all questions that are new, or, if `questions` is given, to exactly these.
+        This agrees to all new questions, or, if `questions` is given, to exactly these, which must
+        be asked, or known from an earlier call.
         """
         if self._switched_off():
             return False
         with self._guarded("Opting in failed"), self._changing(new=True) as state:
             agreed = {**dict.fromkeys(self._given_answers()), **state["questions"]}
-            if questions is None:
-                questions = [name for name in agreed if agreed[name] is not False]
-            is_text, names = isinstance(questions, str), [*questions]
-            unknown = questions if is_text else ", ".join(sorted({*names} - {*agreed}))
+            new = [name for name in agreed if agreed[name] is not False]
+            names = new if questions is None else [*questions]
+            unknown = questions if isinstance(questions, str) else ", ".join({*names} - {*agreed})
             if unknown:
                 log.warning("Opting in failed: no such question, or no list: %s", unknown)
                 return False
@@ -276,7 +276,7 @@ class Reporter:
         today = self._time(DATE)
         state["questions"] = {each: agreed[each] and agreed[each] is True for each in agreed}
         state["servers"] = {url: date for url, date in servers.items() if date > today}
-        state["aside"] = [[date, url, each] for date, url, each in aside if date > today]
+        state["aside"] = [[date, str(url), str(each)] for date, url, each in aside if date > today]
         known = not state["last"] or isinstance(state["last"]["report"]["version"]["app"], str)
         if not (known and isinstance(state["slot"], int) and isinstance(state["day"], int)):
             raise ValueError("the state is damaged")
@@ -284,13 +284,9 @@ class Reporter:
 
     @contextlib.contextmanager
     def _changing(self, new=False):
-        """Lock and return the state. Afterwards, write it if it was changed.
-
-        A state that is empty, and not `new`, is neither locked nor written: if root did so, the
-        application could not use the lock later.
-        """
+        """Lock and return the state. Afterwards, write it if it was changed."""
         if not (new or self._state.get(KEY) or self._state.get(OLD_KEYS[0])):
-            yield {**EMPTY}
+            yield {**EMPTY}  # without a lock, which may be root's and lock the application out
             return
         with self._lock():
             state = self._load()
@@ -324,8 +320,7 @@ class Reporter:
             content = dict(json.loads(response))
         if status != 201:
             why = "".join(filter(str.isprintable, str(content.get("error", ""))))[:200]
-            why = f"{status or response}" + (why and f": {why}")
-            state["last"]["outcome"] = f"not accepted: {why}"
+            state["last"]["outcome"] = f"not accepted: {status or response}{why and ': '}{why}"
             if status is not None and status < 500:  # it has no report but an earlier one
                 servers.pop(url, None)
                 servers.update({url: before} if before else {})

@@ -433,6 +433,7 @@ def test_a_cloned_machine_counts_once_until_it_opts_in_again(instance, fresh, tm
     assert [each.command("send", "--now")[1] for each in (clone, instance)] == [r.SENT, r.SENT]
     assert fresh.stats()["instances"] == 1
     clone.command("opt-out")
+    assert fresh.stats()["instances"] == 0
     clone.command("opt-in")
     assert [each.command("send", "--now")[1] for each in (clone, instance)] == [r.SENT, r.SENT]
     assert fresh.stats()["instances"] == 2
@@ -508,6 +509,12 @@ def test_a_url_that_reaches_no_server_loses_the_report(instance, monkeypatch, ur
     assert instance.command("send") == (1, r.LOST)
     assert instance.command("opt-out") == (0, r.NO_REPORT)
     assert instance.server.requests == []
+
+
+def test_a_missing_url_loses_the_report(instance):
+    instance.environ.clear()
+    usage = Reporter(None, StateFile(instance.path), environ={})
+    assert (usage.send(now=True), usage.opt_out()) == (r.LOST, r.NO_REPORT)
 
 
 @row("the environment names a SOCKS proxy")
