@@ -249,9 +249,10 @@ class Reporter:
         """Return whether a variable forbids reports. Then delete the ids that are kept aside."""
         switches = (self._environ.get(name, "") for name in ("DO_NOT_TRACK", "CI"))
         off = any(value.lower() not in ("", "0", "false") for value in switches)
-        if off:
-            with self._guarded("Ids are still kept aside"), self._changing() as state:
-                state["aside"] = []
+        with self._guarded("Ids may still be kept aside"):
+            if off and json.loads(self._state.get(KEY) or "{}").get("aside"):
+                with self._changing() as state:
+                    state["aside"] = []
         return off
 
     def _state_or_nothing(self):

@@ -300,12 +300,13 @@ def test_an_id_kept_aside_is_never_used_for_a_report_and_goes_when_its_report_ex
         (["9999-12-31"], "9999-12-31"),
         (["2026-01-01"], LATEST),  # not to be believed
         (["2026-12-31", None], LATEST),
+        (["2026-12-31", "refused"], "2026-12-31"),
     ],
 )
 def test_the_receipts_say_when_a_report_expires(instance, dates, expiry):
     for date in dates:
         receipt = json.dumps({"forgotten_at": date and f"{date}T00:00:00Z"})
-        instance.server.respond = response(201, receipt.encode())
+        instance.server.respond = response(400 if date == "refused" else 201, receipt.encode())
         instance.command("send", "--now")
     instance.server.forget = response(500)
     assert instance.command("opt-out") == (1, r.NOT_CONFIRMED.format(expiry))
@@ -421,6 +422,7 @@ def test_a_process_that_is_killed_while_it_sends_does_not_repeat_the_report(inst
     assert instance.server.paths == ["/"]
     outcome = instance.status()["last_report"]["outcome"]
     assert outcome == "not known: the process stopped before there was a response"
+    assert list(instance.state["servers"].values()) == [LATEST]  # it may have the report
 
 
 @row("a machine is cloned with its state")
@@ -764,7 +766,7 @@ def test_the_environment_fills_in_what_the_application_omits(new_instance, refer
     assert report["version"]["image"] == image
 
 
-def test_an_architecture_names_the_processor_the_system_and_a_library_that_is_not_the_usual_one():
+def test_an_architecture_names_a_library_that_is_not_the_usual_one():
     for built_for, arch in (
         ("x86_64-pc-linux-gnu", "x86_64-linux"),
         ("armv7l-unknown-linux-gnueabihf", "armv7l-linux-eabihf"),
