@@ -11,8 +11,8 @@ day's report is lost. No exception is raised, nothing is retried, and no id is l
 """
 
 import argparse
-import calendar
 import contextlib
+import http.client
 import json
 import logging
 import os
@@ -23,6 +23,7 @@ import sys
 import sysconfig
 import threading
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -38,6 +39,7 @@ except ImportError:  # Windows
 DEADLINE = 5  # seconds for a whole request, from the name lookup to the response
 LOCK_WAIT = 2  # seconds to wait for another process that changes the state
 DAY = 86_400  # seconds
+RETENTION = 366  # days after which a report has expired, if no receipt says when
 TIME, DATE = "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"
 KEY, OLD_KEYS = "usage", ("usage_id", "usage_slot", "usage_days")  # in the application's state
 RELEASE = re.compile(r"(?!.{33})\d+(\.\d+)*", re.ASCII)  # of at most 32 characters
@@ -48,9 +50,8 @@ EMPTY = {  # the state of an instance that has not opted in
     "day": 0,  # the last day that is done, counted from 1970
     "questions": {},  # whether the administrator agreed to each; null if it is new
     "last": None,  # the last report, its time and its outcome
-    "url": None,  # of the server that took the last report, which must erase it
-    "aside": {},  # ids whose erasure is not confirmed, each with its report's expiry and the URL
-    "kept": 8,  # days until the server forgets a report; 8 is the default of Headcount
+    "servers": {},  # URLs of the servers that may have a report, each with the date of its expiry
+    "aside": [],  # what is not confirmed to be erased: each expiry, URL (or "" if unknown) and id
     "update": None,  # the newer release that the last receipt named
 }
 
@@ -63,6 +64,7 @@ SILENT = "Nothing was sent: DO_NOT_TRACK or CI is set."
 BROKEN = "Nothing was sent: the state cannot be read or written."
 # The results of `opt_out`, besides OFF. The braces stand for a date.
 ERASED = "Opted out: the server confirmed that the report is erased."
+NO_REPORT = "Opted out. No server has a report, so there is none to erase."
 NOT_ASKED = "Opted out. The server was not asked; the report expires on {} at the latest."
 NOT_CONFIRMED = (
     "Opted out. The erasure of the report is not confirmed; it expires on {} at the latest; run "
@@ -71,7 +73,8 @@ NOT_CONFIRMED = (
 STUCK = "The id could not be deleted. Delete the state yourself."
 # What the command `opt-in` prints.
 OPTED_IN = "Opted in. `preview` shows the report, and `status` the questions that you agreed to."
-NOT_OPTED_IN = "Not opted in: DO_NOT_TRACK or CI is set, or the state cannot be read or written."
+NOT_OPTED_IN = "Not opted in: DO_NOT_TRACK or CI is set, or the state or a question cannot be used."
+NOT_SENT = (urllib.error.URLError, http.client.InvalidURL, ValueError)  # raised before sending
 FAILURES = (LOST, BROKEN, STUCK, NOT_OPTED_IN, NOT_CONFIRMED.partition("{")[0])
 log = logging.getLogger("usage_reporting")
 _threads = threading.RLock()  # of this process, for a mapping that brings no lock
@@ -92,11 +95,11 @@ class Reporter:
         self, url, state, version=None, *, sha=None, image=None, arch=None, answers=None,
         lock=None, environ=os.environ, clock=time.time,
     ):  # fmt: skip
-        self._url, self._state, self._environ, self._clock = url, state, environ, clock
+        self._url, self._state, self._environ, self._clock = url or "", state, environ, clock
         self._version = lambda: {  # the environment may change until a report is sent
             "app": version or environ.get("APP_VERSION") or "unknown",
             "sha": sha or environ.get("GIT_SHA") or "unknown",
-            "image": image or IMAGE.match(environ.get("DOCKER_TAG") or "")[0] or None,
+            "image": IMAGE.match(f"{image or environ.get('DOCKER_TAG') or ''}")[0] or None,
             "arch": arch or architecture(),
         }
         self._answers = answers
@@ -138,9 +141,7 @@ class Reporter:
             "agreed_to": [name for name in agreed if agreed[name]],
             "needs_consent": new if state["id"] else [],
             "last_report": last,
-            "erasure_not_confirmed": max(
-                (date for date, _ in state["aside"].values()), default=None
-            ),
+            "erasure_not_confirmed": max(state["aside"], default=[None])[0],
             "update": None if upgraded else state["update"],
             "problem": problem,
         }
@@ -152,16 +153,20 @@ class Reporter:
     def opt_in(self, questions=None):
         """Agree to report, and create an id unless there is one. Return whether it succeeded.
 
-        This agrees to all questions that are new, or, if `questions` is given, to exactly these.
+        This agrees to all new questions, or, if `questions` is given, to exactly these, which must
+        be asked, or known from an earlier call.
         """
         if self._switched_off():
             return False
-        with self._guarded("Opting in failed"), self._changing() as state:
-            agreed = state["questions"]
-            names = [*self._given_answers(), *agreed, *(questions or ())]
-            if questions is None:
-                questions = [name for name in names if agreed.get(name) is not False]
-            state["questions"] = {name: name in questions for name in names}
+        with self._guarded("Opting in failed"), self._changing(new=True) as state:
+            agreed = {**dict.fromkeys(self._given_answers()), **state["questions"]}
+            new = [name for name in agreed if agreed[name] is not False]
+            names = new if questions is None else [*questions]
+            unknown = questions if isinstance(questions, str) else ", ".join({*names} - {*agreed})
+            if unknown:
+                log.warning("Opting in failed: no such question, or no list: %s", unknown)
+                return False
+            state["questions"] = {name: name in names for name in agreed}
             if not state["id"]:
                 state["id"], state["day"] = str(uuid.uuid4()), int(self._clock()) // DAY
                 state["slot"] = secrets.randbelow(DAY - 3600)  # an hourly job runs after it
@@ -169,29 +174,28 @@ class Reporter:
         return False
 
     def opt_out(self, forget=True):
-        """Delete the id, ask the server once to erase the report, and return what happened.
+        """Delete the id, ask each server once to erase its report, and return what happened.
 
-        Until the server confirms the erasure or the report expires, the id is kept aside for
-        another call. Without `forget`, or if the reporter is switched off, it is deleted at once.
+        Until a server confirms the erasure or the report expires, the id is kept aside for another
+        call. Without `forget`, or if the reporter is switched off, it is deleted at once.
         """
         forget = forget and not self._switched_off()
         with self._guarded("Opting out failed"):
             with self._changing() as state:
-                aside = state["aside"]
-                if state["id"]:
-                    aside[state["id"]] = [self._time(DATE, state["kept"]), state["url"] or self.url]
-                state.update(EMPTY, aside=aside if forget else {})
-            expiry = max((date for date, _ in aside.values()), default=None)
-            if not expiry:
-                return OFF
+                known, aside = state["id"], state["aside"]
+                aside += [[date, url, known] for url, date in state["servers"].items()]
+                state.update(EMPTY, aside=aside if forget else [])
+            if not aside:
+                return NO_REPORT if known else OFF
             if not forget:
-                return NOT_ASKED.format(expiry)
-            for usage_id, (_, url) in [*aside.items()]:
-                if self._post(url, "/forget", {"id": usage_id})[0] != 204:
-                    return NOT_CONFIRMED.format(expiry)
-                with contextlib.suppress(Exception), self._changing() as state:
-                    state["aside"].pop(usage_id, None)
-            return ERASED
+                return NOT_ASKED.format(max(aside)[0])
+            for erased in [*aside]:
+                _, url, usage_id = erased
+                if self._post(url or self.url, "/forget", {"id": usage_id})[0] == 204:
+                    aside.remove(erased)
+                    with contextlib.suppress(Exception), self._changing() as state:
+                        state["aside"].remove(erased)
+            return NOT_CONFIRMED.format(max(aside)[0]) if aside else ERASED
         return STUCK
 
     def send(self, now=False):
@@ -204,17 +208,16 @@ class Reporter:
                     return OFF
                 if not (now or self._is_due(state)):
                     return WAITING
-                report = self._report(state)
+                report, url = self._report(state), self.url
                 outcome = "not known: the process stopped before there was a response"
                 state["last"] = {"at": self._time(TIME), "outcome": outcome, "report": report}
                 state["day"], state["update"] = int(self._clock()) // DAY, None
-                url = state["url"] = self.url
+                before = state["servers"].get(url)
+                state["servers"][url] = self._time(DATE, RETENTION)
             status, response = self._post(url, "", report)
-            outcome = "accepted" if status == 201 else f"not accepted: {status or response}"
             with contextlib.suppress(Exception), self._changing() as state:
                 if state["id"] == report["id"]:  # the administrator did not opt out meanwhile
-                    state["last"]["outcome"] = outcome
-                    self._remember(response, state)
+                    self._remember(state, url, before, status, response)
             return SENT if status == 201 else LOST
         return BROKEN
 
@@ -243,31 +246,49 @@ class Reporter:
         self._problems[message] = problem
 
     def _switched_off(self):
+        """Return whether a variable forbids reports. Then delete the ids that are kept aside."""
         switches = (self._environ.get(name, "") for name in ("DO_NOT_TRACK", "CI"))
-        return any(value.strip().lower() not in ("", "0", "false") for value in switches)
+        off = any(value.lower() not in ("", "0", "false") for value in switches)
+        with self._guarded("Ids may still be kept aside"):
+            if off and json.loads(self._state.get(KEY) or "{}").get("aside"):
+                with self._changing() as state:
+                    state["aside"] = []
+        return off
 
     def _state_or_nothing(self):
+        self._switched_off()
         with contextlib.suppress(Exception):
             return self._load(), None
         return dict(EMPTY), BROKEN
 
     def _load(self):
-        """Return the state, without ids whose reports have expired. A damaged state raises."""
+        """Return the state, without reports that have expired. A damaged state raises."""
         text, (usage_id, slot, days) = self._state.get(KEY), map(self._state.get, OLD_KEYS)
-        state = {**EMPTY, **json.loads(text or "{}")}
+        loaded = json.loads(text or "{}")
         if usage_id and not text:  # from before there were questions
-            state.update(id=usage_id, slot=int(slot), day=int(days.split()[-1]))
-        state["id"] = state["id"] and str(uuid.UUID(state["id"]))
-        state["questions"] = dict(state["questions"])
-        today, aside = self._time(DATE), state["aside"]
-        state["aside"] = {each: [date, url] for each, (date, url) in aside.items() if date > today}
-        if state["last"] and not isinstance(state["last"]["report"]["version"]["app"], str):
-            raise ValueError("the last report is damaged")
+            loaded = {"id": usage_id, "slot": int(slot), "day": int(days.split()[-1])}
+        if loaded.get("id") and "servers" not in loaded:  # from before all servers were noted
+            loaded["servers"] = {loaded.get("url") or "": self._time(DATE, RETENTION)}
+        state = {key: loaded.get(key, default) for key, default in EMPTY.items()}
+        state["id"] = None if state["id"] is None else str(uuid.UUID(state["id"]))
+        agreed, servers, aside = state["questions"], state["servers"], state["aside"]
+        if isinstance(aside, dict):  # from before all servers were noted
+            aside = [[date, url or "", each] for each, (date, url) in aside.items()]
+        today = self._time(DATE)
+        state["questions"] = {each: agreed[each] and agreed[each] is True for each in agreed}
+        state["servers"] = {url: date for url, date in servers.items() if date > today}
+        state["aside"] = [[date, str(url), str(each)] for date, url, each in aside if date > today]
+        known = not state["last"] or isinstance(state["last"]["report"]["version"]["app"], str)
+        if not (known and isinstance(state["slot"], int) and isinstance(state["day"], int)):
+            raise ValueError("the state is damaged")
         return state
 
     @contextlib.contextmanager
-    def _changing(self):
+    def _changing(self, new=False):
         """Lock and return the state. Afterwards, write it if it was changed."""
+        if not (new or self._state.get(KEY) or self._state.get(OLD_KEYS[0])):
+            yield {**EMPTY}  # without a lock, which may be root's and lock the application out
+            return
         with self._lock():
             state = self._load()
             yield state
@@ -293,26 +314,36 @@ class Reporter:
             state["slot"] = secrets.randbelow(second + 1)
         return True
 
-    def _remember(self, receipt, state):
-        """Take `kept` and `update` from a receipt. What is missing or odd in it changes nothing."""
+    def _remember(self, state, url, before, status, response):
+        """Note the outcome of a report, and what the receipt says."""
+        content, servers = {}, state["servers"]
         with contextlib.suppress(Exception):
-            forgotten = calendar.timegm(time.strptime(json.loads(receipt)["forgotten_at"], TIME))
-            days = forgotten // DAY - int(self._clock()) // DAY
-            state["kept"] = min(max(days, 1), 366)  # no server keeps a report longer
+            content = dict(json.loads(response))
+        if status != 201:
+            why = "".join(filter(str.isprintable, str(content.get("error", ""))))[:200]
+            state["last"]["outcome"] = f"not accepted: {status or response}{why and ': '}{why}"
+            if status is not None and status < 500:  # it has no report but an earlier one
+                servers.pop(url, None)
+                servers.update({url: before} if before else {})
+            return
+        state["last"]["outcome"] = "accepted"
         with contextlib.suppress(Exception):
-            update = json.loads(receipt)["update"]
-            release, security = update["release"], update["security"] is True
+            forgotten = time.strftime(DATE, time.strptime(content["forgotten_at"], TIME))
+            if forgotten > self._time(DATE):
+                servers[url] = max(forgotten, before or "")
+        with contextlib.suppress(Exception):
+            release, security = content["update"]["release"], content["update"]["security"] is True
             if RELEASE.fullmatch(release):
                 state["update"] = {"release": release, "security": security}
 
     def _report(self, state):
         """Return the report, with the answers that were agreed to; with all before opting in."""
-        answers = self._given_answers()
-        agreed = {**dict.fromkeys(answers), **state["questions"]}
+        given = self._given_answers()
+        agreed = {**dict.fromkeys(given), **state["questions"]}
         if state["id"]:
             state["questions"] = agreed  # so that another process can name what needs consent
-            answers = {name: answer for name, answer in answers.items() if agreed[name]}
-        answers = {name: answer for name, answer in answers.items() if answer is not None}
+            given = {name: answer for name, answer in given.items() if agreed[name]}
+        answers = {name: answer for name, answer in given.items() if answer is not None}
         report = {"id": state["id"], "version": self._version()}
         return {**report, "answers": answers} if answers else report
 
@@ -325,7 +356,7 @@ class Reporter:
         return {}
 
     def _post(self, url, path, content):
-        """Return the status and the start of the response, or None and the type of the error."""
+        """Return the status and the response, or None (0 if nothing was sent) and the error."""
         # urllib has a timeout for each step only; only a thread can leave a server that sends one
         # byte a second.
         responses, request = [], (url, path, _encoded(content))
@@ -411,7 +442,7 @@ class BelongsToAnotherUser(OSError):
     """The state file belongs to another user, to whom this process cannot give a new file."""
 
 
-class UnsupportedProxy(OSError):
+class UnsupportedProxy(urllib.error.URLError):
     """The environment names a proxy that is no HTTP proxy, such as one for SOCKS."""
 
 
@@ -448,7 +479,7 @@ def architecture(system=sys.platform, built_for=None):
 
 
 def _exchange(url, path, body):
-    """POST to a path below a URL. Return the status and at most 4096 bytes of the response."""
+    """POST to a path below a URL. Return what `_post` returns, at most 4096 bytes of it."""
     try:
         parts = urllib.parse.urlsplit(url)
         path = parts.path.rstrip("/") + path if path else parts.path or "/"
@@ -460,12 +491,13 @@ def _exchange(url, path, body):
         opener.add_handler(urllib.request.HTTPSHandler(0))  # application prints its requests
         headers = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
         request = urllib.request.Request(url, body, headers)  # noqa: S310  the opener reads no files
-        with opener.open(request, timeout=DEADLINE) as response:
+        # Shorter than the deadline, so that a failure to connect is known to be one.
+        with opener.open(request, timeout=0.8 * DEADLINE) as response:
             with contextlib.suppress(Exception):  # only the status matters
                 return response.status, response.read1(4096)
             return response.status, b""
     except Exception as error:  # noqa: BLE001  no error may reach the application
-        return None, _named(error)
+        return 0 if isinstance(error, NOT_SENT) else None, _named(error)
 
 
 def _proxies(url):
@@ -473,7 +505,7 @@ def _proxies(url):
     proxies = {} if urllib.request.proxy_bypass(url.netloc) else urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")
     if re.match("(?!https?:).*://", proxy or "", re.IGNORECASE):
-        raise UnsupportedProxy
+        raise UnsupportedProxy("no HTTP proxy")
     return {url.scheme: proxy} if proxy else {}
 
 
@@ -486,7 +518,7 @@ def main(arguments=None, environ=os.environ, clock=time.time):
     option("--state", help="path of the file with the state (default: USAGE_REPORTING_STATE)")
     option("--version", help="version of the application (default: APP_VERSION)")
     option("--answers", type=json.loads, help="answers to questions, as JSON: '{\"sso\": true}'")
-    names = re.compile("[^,]+").findall
+    names = re.compile(r"[^,\s](?:[^,]*[^,\s])?").findall
     option("--questions", type=names, help="opt in to exactly these questions: database,users")
     option("--now", action="store_true", help="send even if no report is due")
     option("--quiet", action="store_true", help="print nothing unless something failed")

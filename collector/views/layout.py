@@ -36,6 +36,7 @@ def render_page(template: str, title: str, name: str = "", **context: object) ->
             "release": __version__,
             "revision": conf.revision,
             "source_url": conf.source_url,
+            "unchecked": conf.unchecked,
             "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
             "page": name,

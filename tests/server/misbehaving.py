@@ -1,10 +1,29 @@
-"""A server that does to a client whatever a test asks for, on loopback."""
+"""A server that does to a client whatever a test asks for, and programs to test, on loopback."""
 
 import contextlib
 import json
+import os
 import re
 import socketserver
+import subprocess
 import threading
+
+from tests.servers import ROOT
+
+REPORTER = ROOT / "clients" / "reporter.py"
+
+
+def program(*line, **environ):
+    """Start a program, which can import the client."""
+    environ |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPORTER.parent)}
+    return subprocess.Popen(line, env=environ, stdout=subprocess.PIPE, text=True)
+
+
+def printed(program, codes=(0,)):
+    """Return what a program prints until it ends."""
+    output, _ = program.communicate(timeout=60)
+    assert program.returncode in codes
+    return output
 
 
 def response(status, body=b"", *headers):
@@ -61,4 +80,4 @@ class Misbehaving(socketserver.ThreadingTCPServer):
 
 REDIRECT = response(301, b"", "Location: /elsewhere")
 # The environment of an instance that must not report.
-SWITCHED_OFF = [{"DO_NOT_TRACK": "1"}, {"DO_NOT_TRACK": "no"}, {"CI": "true"}]
+SWITCHED_OFF = [{"DO_NOT_TRACK": "1"}, {"DO_NOT_TRACK": " "}, {"CI": "0 "}, {"CI": "true"}]

@@ -108,8 +108,11 @@ def test_the_docs_of_a_shared_server_describe_its_store(client, settings, page, 
         "the server starts counting from zero",
         "To forget everything at once, restart the store.",
         "is responsible for a store that writes nothing to disk",
+        "unless it was stored under other settings or by other code; then it expires.",
+        "It keeps nothing on disk, for which its operator is responsible, and no addresses.",
     ):
         assert sentence in shared
+    assert "is responsible for a store" in text(client.get("/docs/clients").content.decode())
     assert "generates the key at startup" not in shared
 
 
@@ -178,7 +181,7 @@ def test_the_consent_names_every_field_the_retention_and_the_way_out(consent):
     assert (
         "how many run each version, image and architecture, by name. For each of these" in consent
     )
-    assert "the totals of each day for 90 days. Anyone may copy the published numbers." in consent
+    assert "keeps the counts of each day, with the names, for 90 days. Anyone may copy" in consent
     assert "then sends no more reports, and asks the server to erase the last one" in consent
     assert "answer" not in consent
 
@@ -241,3 +244,17 @@ def test_docs_and_consent_say_that_totals_are_public_for_years(settings, client,
     settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
     report()  # makes another dashboard
     assert all(map(says_it, pages))
+
+
+@pytest.mark.parametrize(
+    ("days", "kept"), [(90, "for 90 days"), (1, "for 1 day"), (0, "until the next one is over")]
+)
+def test_docs_and_consent_say_how_long_the_counts_of_a_day_stay(
+    settings, set_cache_options, tmp_path, days, kept
+):
+    set_cache_options(HISTORY=days)
+    settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
+    docs, consent = (text(rendering.page(name)) for name in ("docs", "clients"))
+    assert f"by name of the version, image and architecture, stay in memory {kept}." in docs
+    assert f", by name, stay {kept}. The totals of each day, and the number of" in docs
+    assert f", with the names, {kept}. The totals of each day, and the number of" in consent
