@@ -153,8 +153,8 @@ class Reporter:
     def opt_in(self, questions=None):
         """Agree to report, and create an id unless there is one. Return whether it succeeded.
 
-        This agrees to all new questions, or, if `questions` is given, to exactly these, which must
-        be asked, or known from an earlier call.
+        This agrees to all new questions, or, if `questions` is given, to exactly these. A question
+        that is neither in `answers` nor known from before is refused, unless there are no answers.
         """
         if self._switched_off():
             return False
@@ -162,11 +162,12 @@ class Reporter:
             agreed = {**dict.fromkeys(self._given_answers()), **state["questions"]}
             new = [name for name in agreed if agreed[name] is not False]
             names = new if questions is None else [*questions]
-            unknown = questions if isinstance(questions, str) else ", ".join({*names} - {*agreed})
+            known = names if self._answers is None else agreed
+            unknown = questions if isinstance(questions, str) else ", ".join({*names} - {*known})
             if unknown:
                 log.warning("Opting in failed: no such question, or no list: %s", unknown)
                 return False
-            state["questions"] = {name: name in names for name in agreed}
+            state["questions"] = {name: name in names for name in [*agreed, *names]}
             if not state["id"]:
                 state["id"], state["day"] = str(uuid.uuid4()), int(self._clock()) // DAY
                 state["slot"] = secrets.randbelow(DAY - 3600)  # an hourly job runs after it

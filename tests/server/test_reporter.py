@@ -142,7 +142,7 @@ def test_an_administrator_may_agree_to_some_questions_or_none(instance):
     (*others, last) = instance.server.answers
     assert others == [{"users": 3}, {"users": 3}, {}]
     assert last == {"users": 3, "sso": next(numbers) - 1}  # the function is asked for each report
-    for names, agreed in (("users", ["users"]), (" users, sso,", both), ("", [])):
+    for names, agreed in (("users", ["users"]), (" users, sso,new", [*both, "new"]), ("", [])):
         assert instance.command("opt-in", "--questions", names) == (0, r.OPTED_IN)
         assert instance.status()["agreed_to"] == agreed
 
@@ -154,7 +154,8 @@ def test_a_question_that_is_not_known_is_refused(instance, asked, unknown):
     usage, before = instance.reporter(answers={"sso": True}), instance.path.read_text()
     assert not usage.opt_in(questions=asked)
     assert instance.lines[-1].endswith(f": {unknown}")
-    assert instance.command("opt-in", "--questions", "databse") == (1, r.NOT_OPTED_IN)
+    arguments = ("--questions", "databse", "--answers", '{"database": "sqlite"}')
+    assert instance.command("opt-in", *arguments) == (1, r.NOT_OPTED_IN)
     assert instance.lines[-1].endswith(": databse")
     assert instance.path.read_text() == before
 
