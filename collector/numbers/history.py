@@ -160,8 +160,8 @@ class Past(Memo):
 
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
         """Return the names of a summary that may be listed under the rules in force."""
-        hide = self.rules.config.hide
-        shown = {name: n for name, n in counts.items() if not hides(hide, dimension, name)}
+        config = self.rules.config
+        shown = {name: n for name, n in counts.items() if not hides(config, dimension, name)}
         return list_names(shown, self.rules.min_group)
 
 
