@@ -153,6 +153,8 @@ def test_latest_is_a_filter_wherever_filters_are(configure, report, stats, clien
     for tables in ({}, {"releases": RELEASES, "min_group": 3}):
         configure(**tables)
         assert stats("?release=latest")["instances"] == 0
+    configure(releases={"0.92.0rc1": {"date": "2026-05-02"}})
+    assert client.get("/badge.json?release=latest").json()["message"] == "unknown"
 
 
 def test_stats_have_dates_and_how_many_run_a_vulnerable_release(configure, report, stats):
@@ -162,12 +164,27 @@ def test_stats_have_dates_and_how_many_run_a_vulnerable_release(configure, repor
         report(app=app)
     assert stats()["published"] == {
         "latest": "0.91.2",
-        "dates": {"0.91.2": "2026-05-01", "0.91.0": "2026-04-01"},
+        "dates": {"0.92.0rc1": "2026-05-02", "0.91.2": "2026-05-01", "0.91.0": "2026-04-01"},
         "vulnerable": {"0.91.0": 2},
         "on_vulnerable": 2,
     }
-    configure(releases=RELEASES, min_group=3)
-    assert stats()["published"]["on_vulnerable"] == 0
+
+
+@pytest.mark.parametrize(
+    ("instances", "on_vulnerable", "shown"),
+    [(0, 0, "0 of 4"), (1, None, "Fewer than 3 of 5"), (2, 4, "4 of 8")],
+)
+def test_instances_on_rare_vulnerable_releases_count_together(
+    configure, report, stats, client, instances, on_vulnerable, shown
+):
+    releases = dict.fromkeys(("0.91.0", "0.90.0"), RELEASES["0.91.0"])
+    configure(releases=releases, min_group=3)
+    for app in ["0.91.0", "0.90.0"][:instances] * instances + ["9.9.9"] * 4:
+        report(app=app)
+    published = stats()["published"]
+    assert (published["vulnerable"], published["on_vulnerable"]) == ({}, on_vulnerable)
+    page = client.get("/dashboard").content.decode()
+    assert f"{shown} run a release that is marked vulnerable." in page
 
 
 def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
@@ -178,7 +195,7 @@ def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
         report(app=app)
     page = client.get("/dashboard").content.decode()
     shown = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
-    assert "on the latest release 33% 0.91.2: 1 of 3 on a release" in shown
+    assert "on the latest release 33% 0.91.2 (2026-05-01): 1 of 3 on a release" in shown
     assert "1 of 3 run a release that is marked vulnerable." in shown
     assert re.search("0.91.0 +2026-04-01, vulnerable ", shown)
     assert re.search("0.91.2 +2026-05-01 ", shown)
