@@ -100,7 +100,7 @@ def when_ready(server):
     from collector.conf import UNNAMED
     from tracking_site.settings import ENV
 
-    signal.signal(signal.SIGALRM, lambda *_: source.look())
+    signal.signal(signal.SIGALRM, lambda *_: follow_file(server))
     signal.setitimer(signal.ITIMER_REAL, LOOK_INTERVAL, LOOK_INTERVAL)  # workers inherit no timer
     server.log.info(
         "Headcount counts instances of %s. A report counts for %s days after the day on which it "
@@ -111,6 +111,20 @@ def when_ready(server):
     )
     url = ENV.public_url.rstrip("/") or str(server.LISTENERS[0])
     server.log.info("The numbers are at %s/dashboard, the docs at %s/docs.", url, url)
+
+
+def follow_file(server):
+    """Use a configuration file that has changed. Workers say why if it is invalid."""
+    try:
+        source.look()
+    except Exception as error:  # noqa: BLE001  of any kind: it would end the server
+        # Its message may quote the file.
+        server.log.error("The last valid configuration stays in force: %s.", type(error).__name__)
+
+
+def on_exit(server):
+    """Stop looking at the file: a signal that arrives after Python's end would kill the process."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def post_fork(server, worker):

@@ -1,33 +1,14 @@
 """The configuration file: the tables that an operator can change without a restart.
 
-HEADCOUNT_CONFIG_FILE is the path of a TOML file, or a mapping with the same content:
-
-    version = 1
-    min_group = 3
-    known_names_only = true
-    images = ["ghcr.io/manyfold3d/manyfold"]
-
-    [hide]
-    app = ["rude*"]
-
-    [releases]
-    "0.91.2" = {date = 2026-05-01}
-    "0.91.0" = {date = 2026-04-01, vulnerable = true}
-
-    [questions.sso]
-    what = "whether single sign-on is set up"
-    why = "to see whether single sign-on is worth the work that it takes"
-    kind = "flag"
-
-Every key but `version` may be left out. `docs/examples/` explains them all.
+HEADCOUNT_CONFIG_FILE is the path of a TOML file, or a mapping with the same content. Every key but
+`version` may be left out; `docs/examples/` explains them all.
 """
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import cached_property, lru_cache, reduce
-from operator import getitem
+from functools import cached_property, lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar
@@ -38,92 +19,120 @@ from django.core.signals import setting_changed
 from msgspec import Meta, Struct
 
 from collector import patterns, questions
-from collector.folding import NO_RELEASE, is_final, order, release, repository
-from collector.questions import MAX_QUESTIONS, Table
+from collector.folding import NO_RELEASE, OTHER, is_final, order, release, repository
+from collector.patterns import Patterns
+from collector.questions import KINDS, MAX_QUESTIONS, Kind, Question, Table
 
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=Struct)
 MAX_FILE = 2**18  # bytes
 MAX_QUOTE = 80  # characters of an invalid value that an error quotes
+MAX_RELEASES = 500  # `/stats` has the date of each
+MAX_RELEASE = 32  # characters of a release, as names fold to it; the client accepts no more
 
+# A version and an image, as a report may have them, and the patterns of such names.
+Version = Annotated[str, Meta(pattern=r"^[ -~]{1,128}\Z")]
+Image = Annotated[str, Meta(pattern=r"^[ -~]{0,254}[ -)+-~]\Z")]  # without a final `*`
 Names = tuple[Annotated[str, Meta(pattern=r"^[ -~]{0,257}\Z")], ...]  # with a final `\*`
 
 
-class Hide(Struct, frozen=True, forbid_unknown_fields=True):
+class Hide(Struct, frozen=True, dict=True):
     """The names that are not listed, by field; a final `*` matches any ending, as in filters."""
 
     app: Names = ()
     image: Names = ()
     arch: Names = ()
 
+    @cached_property
+    def patterns(self) -> Mapping[str, Patterns]:
+        """The patterns of hidden names by field, and of releases that are only known as they fold.
 
-NO_HIDE = Hide()
+        The latter match too much rather than too little: `v1*` hides 1.0.0 there, too.
+        """
+        found = {field: patterns.parse(getattr(self, field)) for field in self.__struct_fields__}
+        names = frozenset(release(name) or name for name in found["app"].names)
+        prefixes = tuple(prefix.lstrip("vV") for prefix in found["app"].prefixes)
+        return found | {"release": Patterns(names, prefixes)}
+
+    def match(self, kind: str, sent: str, folded: str) -> bool:
+        """Return whether a name is hidden, as it was sent or as it folds."""
+        return any(map(self.patterns[kind].match, (sent, folded or sent)))
 
 
-class Release(Struct, frozen=True, forbid_unknown_fields=True):
+class Release(Struct, frozen=True):
     """A release that the application's makers published, as they spell it."""
 
-    # The client accepts no longer name.
-    name: Annotated[str, Meta(max_length=32)]
+    name: Version
     date: date
     vulnerable: bool = False
 
     def __post_init__(self) -> None:
-        if release(self.name) == NO_RELEASE:
-            raise ValueError("Unusable `name`")
+        if not len(NO_RELEASE) < len(release(self.name)) <= MAX_RELEASE:
+            raise ValueError("name")
 
 
-class Config(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class Config(Struct, frozen=True, dict=True, cache_hash=True):
     """The content of the file."""
 
     version: Annotated[int, Meta(ge=1, le=1)]
     min_group: Annotated[int, Meta(ge=1, le=10**9)] | None = None
     known_names_only: bool = False
-    images: Names = ()
-    hide: Hide = NO_HIDE
-    releases: tuple[Release, ...] = ()
+    images: tuple[Image, ...] = ()
+    hide: Hide = Hide()
+    releases: Annotated[tuple[Release, ...], Meta(max_length=MAX_RELEASES)] = ()
     questions: Annotated[Table, Meta(max_length=MAX_QUESTIONS)] = ()
 
     def __post_init__(self) -> None:
-        hidden = patterns.parse(self.hide.app)
-        if len(self.published) < len(self.releases) or any(map(hidden.match, self.published)):
-            raise ValueError("Unusable `releases`")
+        hidden = (self.hide.match("app", each.name, name) for name, each in self.published.items())
+        if len(self.published) < len(self.releases) or any(hidden):
+            raise ValueError("releases")
 
     @cached_property
     def published(self) -> Mapping[str, Release]:
-        """The releases by their folded names."""
-        return {release(each.name): each for each in self.releases}
+        """The releases by their folded names, newest first."""
+        releases = {release(each.name): each for each in self.releases}
+        return {name: releases[name] for name in sorted(releases, key=order, reverse=True)}
 
     @cached_property
     def latest(self) -> str | None:
         """The newest final release, as names fold to it."""
-        return max(filter(is_final, self.published), key=order, default=None)
+        return next(filter(is_final, self.published), None)
 
     @cached_property
     def known_images(self) -> Mapping[str, str]:
         """The images as they are listed, by themselves and by the repository to which they fold."""
-        return {repository(each): each for each in self.images} | {
-            each: each for each in self.images
-        }
+        folded = {repository(each): each for each in self.images}
+        return folded | {each: each for each in self.images}
+
+    def spelling(self, field: str, sent: str, folded: str) -> str:
+        """Return what `known_names_only` stores: the spelling of the file, or OTHER."""
+        if self.hide.match(field, sent, folded):
+            return OTHER
+        if field == "app":
+            return self.published[folded].name if folded in self.published else OTHER
+        if field == "image":
+            return self.known_images.get(sent) or self.known_images.get(folded, OTHER)
+        return folded
 
 
 NO_CONFIG = Config(1)
-# The tables whose keys are names, which `_with_lists` turns into lists.
-NAMED = ("questions", "releases")
 _HIDDEN = "a list of names of printable ASCII characters; a final * matches any ending"
 # What an error says that each key must be. NAME stands for a name that the file chooses.
 ALLOWED = {
     "": "a table with version, min_group, known_names_only, images, hide, releases and questions",
-    "version": "1, and the first line of the file",
+    "version": "1, and the first key of the file",
     "min_group": "a whole number from 1 to a billion",
     "known_names_only": "true or false",
-    "images": "a list of names of printable ASCII characters",
+    "images": "a list of names of 1 to 255 printable ASCII characters, without a final *, which is "
+    "no pattern here",
     "hide": "a table with app, image and arch",
     **{f"hide.{field}": _HIDDEN for field in Hide.__struct_fields__},
-    "releases": 'a table of different releases that [hide] does not have, such as "0.91.2" = {date '
-    "= 2026-05-01}",
+    "releases": f"a table of at most {MAX_RELEASES} different releases that [hide] does not have, "
+    'such as "0.91.2" = {date = 2026-05-01}',
     "releases.NAME": "a table with date, and with vulnerable = true if the release is vulnerable",
-    "releases.NAME.name": 'a release of at most 32 characters, such as "0.91.2"',
+    "releases.NAME.name": f"a release in printable ASCII characters, of at most {MAX_RELEASE} as "
+    'versions fold to it, such as "0.91.2"',
     "releases.NAME.date": "a date, such as 2026-05-01",
     "releases.NAME.vulnerable": "true or false",
     "questions": f"a table of at most {MAX_QUESTIONS} questions, such as [questions.sso]",
@@ -159,10 +168,8 @@ class Source:
             return read(self.setting) if self.setting else NO_CONFIG
         if self.path is None:
             return NO_CONFIG
-        content = _content(self.path)
-        config = parse(content)
-        self.judged = content
-        return config
+        self.judged = _content(self.path)
+        return parse(self.judged)
 
     @property
     def setting(self) -> Any:
@@ -222,7 +229,7 @@ def parse(content: bytes | str) -> Config:
     if isinstance(content, str):
         raise InvalidConfig(f"The configuration file cannot be read: {content}.")
     try:
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         position = re.search(r" \(at [a-z0-9, ]+\)\Z", str(error))
         raise InvalidConfig(
@@ -234,14 +241,10 @@ def parse(content: bytes | str) -> Config:
 
 def read(content: Mapping[str, Any]) -> Config:
     """Return the configuration in a mapping. Raises InvalidConfig."""
-    try:
-        return msgspec.convert(_with_lists(content), Config)
-    except (ValueError, TypeError, RecursionError) as error:
-        try:
-            invalid = _invalid(str(error), content)
-        except (LookupError, TypeError):  # a key looks like a part of msgspec's message
-            invalid = InvalidConfig(f"The configuration is invalid; it must be {ALLOWED['']}.")
-        raise invalid from None
+    config = _struct(Config, content)
+    if next(iter(content)) != "version":
+        raise _invalid(("version",), "is not the first key")
+    return config
 
 
 def _content(path: Path) -> bytes | str:
@@ -256,55 +259,74 @@ def _content(path: Path) -> bytes | str:
     return content if len(content) <= MAX_FILE else f"it is larger than {MAX_FILE} bytes"
 
 
-def _with_lists(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content with a list in place of each table in NAMED; its entries have names."""
-    result = dict(content)
-    for section in result.keys() & {*NAMED}:
-        entries = result[section]
-        if not isinstance(entries, Mapping):
-            raise ValueError(f"Not a table - at `$.{section}`")
-        for number, entry in enumerate(entries.values()):
-            if isinstance(entry, Mapping) and "name" in entry:
-                raise ValueError(
-                    f"Object contains unknown field `name` - at `$.{section}[{number}]`"
-                )
-        result[section] = [
-            {**entry, "name": name} if isinstance(entry, Mapping) else entry
-            for name, entry in entries.items()
-        ]
-    return result
+def _struct(kind: type[S], content: Any, *keys: str) -> S:
+    """Return the struct in a table of the file; `keys` lead to it. Raises InvalidConfig."""
+    table, fields = _table(content, *keys), msgspec.structs.fields(kind)
+    for key in table:
+        if key not in {field.name for field in fields} - {"name"}:
+            raise _invalid(keys, f"has the key {_quoted(key)}", "has another key")
+    table = {**table, "name": keys[-1] if keys else ""}  # of a question or a release
+    values = {
+        field.name: _value(field.type, table, *keys, field.name)
+        for field in fields
+        if field.required or field.name in table
+    }
+    try:
+        return kind(**values)
+    except ValueError as error:  # from `__post_init__`, with the key
+        keys = (*keys, str(error))
+        raise _invalid(keys, f"is {_quoted(table[keys[-1]])}", "is invalid") from None
 
 
-def _invalid(error: str, content: Mapping[str, Any]) -> InvalidConfig:
-    """Return the error for msgspec's "Expected `int`, got `str` - at `$.questions[0].bounds`"."""
-    at = re.search(r"`\$([\w.\[\]]*)`\Z", error)
-    keys: list[Any] = re.findall(r"\w+", at[1]) if at else []
-    if inner := re.match(r"(?:Unusable|Object missing required field) `(\w+)`", error):
-        keys.append(inner[1])
-    if keys[1:] and keys[0] in NAMED:
-        name = [*content[keys[0]]][int(keys[1])]
-        keys, schema = [keys[0], name, *keys[2:3]], [keys[0], "NAME", *keys[2:3]]
-    else:
-        keys = schema = [key for key in keys if not key.isdecimal()]
+def _value(kind: Any, table: Mapping[str, Any], *keys: str) -> Any:
+    """Return the value of the last key, which a table of the file has. Raises InvalidConfig."""
+    if keys[-1] not in table:
+        raise _invalid(keys, "is missing")
+    content = table[keys[-1]]
+    value = READERS[keys](content, *keys) if keys in READERS else content
+    try:
+        return msgspec.convert(value, kind)
+    except (ValueError, TypeError, RecursionError):
+        raise _invalid(keys, f"is {_quoted(content)}", "is invalid") from None
+
+
+def _entries(reader: Callable[..., S], content: Any, *keys: str) -> tuple[S, ...]:
+    return tuple(reader(each, *keys, name) for name, each in _table(content, *keys).items())
+
+
+def _question(content: Any, *keys: str) -> Question:
+    table = dict(_table(content, *keys))
+    kind = _value(Kind, table, *keys, "kind")
+    del table["kind"]
+    return _struct(KINDS[kind], table, *keys)
+
+
+# What reads the tables of the file.
+READERS: dict[tuple[str, ...], Callable[..., Any]] = {
+    ("hide",): partial(_struct, Hide),
+    ("releases",): partial(_entries, partial(_struct, Release)),
+    ("questions",): partial(_entries, _question),
+}
+
+
+def _table(content: Any, *keys: str) -> Mapping[str, Any]:
+    if not isinstance(content, Mapping):
+        raise _invalid(keys, f"is {_quoted(content)}", "is invalid")
+    return content
+
+
+def _invalid(keys: Sequence[str], problem: str, reason: str = "") -> InvalidConfig:
+    """Return the error for a key of the file. The reason does not quote the file."""
+    is_named = keys[1:] and keys[0] in ("questions", "releases")
+    schema = (keys[0], "NAME", *keys[2:]) if is_named else keys
     must = f"it must be {ALLOWED['.'.join(schema)]}."
-    where = ".".join(map(_key, keys)) or "The configuration"
-    place = ".".join(schema) or "The configuration"
-    if unknown := re.match(
-        r"Object contains unknown field `(.*?)`( - at `[^`]*`)?\Z", error, re.DOTALL
-    ):
-        return InvalidConfig(
-            f"{where} has the key {_quoted(unknown[1])}; {must}", f"{place} has another key; {must}"
-        )
-    if error.startswith("Expected `str` - at `key`"):
-        return InvalidConfig(f"{where} has a key that is no text; {must}")
-    if error.startswith("Object missing"):
-        return InvalidConfig(f"{where} is missing; {must}", f"{place} is missing; {must}")
-    found = keys[1] if schema[2:] == ["name"] else reduce(getitem, keys, content)
-    return InvalidConfig(f"{where} is {_quoted(found)}; {must}", f"{place} is invalid; {must}")
+    where, place = (".".join(path) or "The configuration" for path in (map(_key, keys), schema))
+    return InvalidConfig(f"{where} {problem}; {must}", f"{place} {reason or problem}; {must}")
 
 
 def _key(key: Any) -> str:
-    return str(key) if re.fullmatch(r"[\w-]+", str(key), re.ASCII) else _quoted(key)
+    is_bare = isinstance(key, str) and re.fullmatch(r"[\w-]+", key, re.ASCII)
+    return key if is_bare else _quoted(key)
 
 
 def _quoted(value: Any) -> str:

@@ -1,26 +1,19 @@
 """The questions that an application asks its instances besides their version.
 
-Each is a table of the configuration file:
-
-    [questions.users]
-    what = "the number of people who have an account"
-    why = "to decide how large an instance we have to test with"
-    kind = "number"
-    bounds = [2, 6, 21]
-
-An answer is read as one of a few values, which the question determines, so no answer can identify
-an instance. There are three kinds of questions:
+Each is a table of the configuration file; `docs/examples/` has some. An answer is read as one of a
+few values, which the question determines, so no answer can identify an instance. There are three
+kinds of questions:
 
 - `choice` has `options`. Any other text is read as "other".
 - `flag` is answered with true or false.
-- `number` has `bounds`. A whole number is read as the range that contains it: with the bounds
-  above, "0-1", "2-5", "6-20" or "21+".
+- `number` has `bounds`. A whole number is read as the range that contains it: with the bounds 2, 6
+  and 21, "0-1", "2-5", "6-20" or "21+".
 """
 
 from bisect import bisect_right
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -34,7 +27,7 @@ T = TypeVar("T")
 # With these lengths, the query of a badge fits into a request line, as conf.MAX_FILTERS explains.
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,23}\Z")]
 Option = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]([A-Za-z0-9 ._-]{0,22}[A-Za-z0-9._-])?\Z")]
-Text = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]{1,300}\Z")]
+Text = Annotated[str, Meta(max_length=300)]
 Bound = Annotated[int, Meta(ge=1, le=10**9)]
 # JSON has one type of numbers: 12.0 and 1.2e1 are whole, too.
 Whole = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(ge=0, multiple_of=1)]
@@ -45,8 +38,8 @@ _number: "msgspec.json.Decoder[float]" = msgspec.json.Decoder(Whole)
 ALLOWED = {
     "name": "a name of a lower-case letter, then at most 23 lower-case letters, digits and "
     "underscores",
-    "what": "a text of 1 to 300 characters that says what the answer is",
-    "why": "a text of 1 to 300 characters that says what the answers are for",
+    "what": "a text of 1 to 300 printable characters that says what the answer is",
+    "why": "a text of 1 to 300 printable characters that says what the answers are for",
     "kind": '"choice", "flag" or "number"',
     "options": f"a list of 1 to {MAX_OPTIONS} different texts of 1 to 24 letters, digits, inner "
     f'spaces, dots, hyphens and underscores, without "{OTHER}", which every choice has',
@@ -55,13 +48,18 @@ ALLOWED = {
 }
 
 
-class Question(Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, kw_only=True):
+class Question(Struct, frozen=True, tag_field="kind", kw_only=True):
     """One question. The subclasses are the kinds."""
 
     name: Name
     what: Text
     why: Text
     sent: ClassVar[str]  # the JSON that an instance sends, for a table in the docs
+
+    def __post_init__(self) -> None:
+        for key in ("what", "why"):
+            if not (text := getattr(self, key)).strip() or not text.isprintable():
+                raise ValueError(key)
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -90,8 +88,9 @@ class Choice(Question, frozen=True, tag="choice"):
     sent = "a name"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len({*self.options, OTHER}) != len(self.options) + 1:
-            raise ValueError("Unusable `options`")
+            raise ValueError("options")
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -125,8 +124,9 @@ class Number(Question, frozen=True, tag="number", dict=True):
     sent = "a whole number"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if any(first >= next_ for first, next_ in pairwise(self.bounds)):
-            raise ValueError("Unusable `bounds`")
+            raise ValueError("bounds")
 
     @cached_property
     def values(self) -> tuple[str, ...]:
@@ -150,6 +150,8 @@ class Number(Question, frozen=True, tag="number", dict=True):
 
 
 Table = tuple[Choice | Flag | Number, ...]
+Kind = Literal["choice", "flag", "number"]
+KINDS: dict[Kind, type[Question]] = {"choice": Choice, "flag": Flag, "number": Number}
 
 
 def _decode(decoder: "msgspec.json.Decoder[T]", answer: bytes) -> T | None:

@@ -9,7 +9,6 @@ from collector.config import source
 from collector.numbers.snapshot import current, forget_names
 from tracking_site.limits import LOOK_INTERVAL
 
-INTERVAL = LOOK_INTERVAL
 LOOKS = 3  # at the configuration file, for each time that the jobs run
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def run_forever() -> None:
     """Run the jobs every minute, until the process ends."""
     while True:
         for _ in range(LOOKS):
-            time.sleep(INTERVAL)  # in a worker, gevent's, so that requests are handled meanwhile
+            time.sleep(LOOK_INTERVAL)  # in a worker, gevent's: requests are handled meanwhile
             run([follow_file])
         run(JOBS)
 

@@ -81,17 +81,19 @@ class Folder:
         folder is read, other callers get the previous archive.
         """
         folder = conf.history_folder
-        look = folder, int(time.time() // (MINUTE if self._latest.problems else DAY))
         is_known = self._looked is not None and self._looked[0] == folder
-        if look != self._looked and self._lock.acquire(blocking=not is_known):
+        if self._looked != self._look(folder) and self._lock.acquire(blocking=not is_known):
             try:
-                if look != self._looked:
+                if self._looked != self._look(folder):
                     latest = self._latest if is_known else EMPTY
                     self._latest = _follow(latest, folder) if folder else EMPTY
-                    self._looked = look
+                    self._looked = self._look(folder)
             finally:
                 self._lock.release()
         return self._latest
+
+    def _look(self, folder: str) -> tuple[str, int]:
+        return folder, int(time.time() // (MINUTE if self._latest.problems else DAY))
 
 
 current = Folder().current

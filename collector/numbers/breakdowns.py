@@ -73,7 +73,7 @@ def count_names(tally: Tally, rules: Rules) -> dict[str, dict[str, int]]:
             name: sum(map(count, values)) if len(values) > 1 else count(values[0])
             for name, values in groups.items()
         }
-        for dimension, groups in group(tuple(tally.counts), rules.config.hide).items()
+        for dimension, groups in group(tuple(tally.counts), rules.config).items()
     }
 
 

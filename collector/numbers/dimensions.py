@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from collector import folding, patterns
+from collector import folding
 from collector.cache import Name, decode
 from collector.cache.tally import NULL
-from collector.config import NO_CONFIG, NO_HIDE, Config, Hide
+from collector.config import NO_CONFIG, Config
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Version
 
@@ -47,6 +47,7 @@ RELEASE = Dimension("release", "releases", "release", "app", folding.MAX_RELEASE
 REPOSITORY = Dimension("repository", "repositories", "repository", "image", 255, repository)
 FAMILY = Dimension("family", "families", "processor", "arch", 16, family)
 FOLDED = (RELEASE, REPOSITORY, FAMILY)
+FOLDS = {dimension.field: dimension.fold for dimension in FOLDED}
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 
 
@@ -65,29 +66,40 @@ class Rules:
     config: Config = NO_CONFIG
 
 
-_patterns = lru_cache(len(RAW))(patterns.parse)
+def hides(config: Config, dimension: Dimension, name: str) -> bool:
+    """Return whether a name in a summary is hidden: a name as sent, or a release."""
+    hidden = config.hide.match(dimension.name, name, FOLDS[dimension.field](name))
+    return hidden or _is_unknown(config, dimension, name)
 
 
-def hides(hide: Hide, dimension: Dimension, name: str) -> bool:
-    """Return whether a name of a dimension is hidden, as it is or as it folds."""
-    hidden: tuple[str, ...] = getattr(hide, dimension.field)
-    if not hidden:
-        return False
-    (fold,) = (folded.fold for folded in FOLDED if folded.field == dimension.field)
-    return any(map(_patterns(hidden).match, {name, fold(name) or name}))
-
-
-def visible_names(value: Name, hide: Hide) -> Mapping[str, str]:
-    """Return the names of a stored version by dimension. A hidden field has none."""
+@lru_cache(CACHED)
+def visible_names(value: Name, config: Config) -> Mapping[str, str]:
+    """Return the names of a stored version by dimension. A field that [hide] matches has none."""
     names = names_in(value)
-    if hide == NO_HIDE:
+    if config.hide == NO_CONFIG.hide and not config.known_names_only:
         return names
-    hidden = {raw.field for raw in RAW if hides(hide, raw, names[raw.name])}
-    return {name: names[name] for name in names if ALL[name].field not in hidden}
+    hidden = {
+        raw.field
+        for raw, folded in zip(RAW, FOLDED, strict=True)
+        if config.hide.match(raw.field, names[raw.name], names[folded.name])
+    }
+    return {
+        name: names[name]
+        for name, each in ALL.items()
+        if each.field not in hidden and not _is_unknown(config, each, names[name])
+    }
+
+
+def _is_unknown(config: Config, dimension: Dimension, name: str) -> bool:
+    """Return whether only names of the file are shown, and this is none; "" is no name."""
+    if not config.known_names_only or not name:
+        return False
+    spelling = config.spelling(dimension.field, name, FOLDS[dimension.field](name))
+    return dimension.fold(spelling) != name
 
 
 @lru_cache(2)  # of all versions, and of a selection
-def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, list[Name]]]:
+def group(values: tuple[Name, ...], config: Config) -> Mapping[str, Mapping[str, list[Name]]]:
     """Return the stored versions by dimension and name, without hidden names.
 
     A report changes how many instances have a version, but it seldom adds one or removes one.
@@ -95,7 +107,7 @@ def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, lis
     groups: dict[str, dict[str, list[Name]]] = {name: {} for name in ALL}
     for value in values:
         if value != NULL:
-            for dimension, name in visible_names(value, hide).items():
+            for dimension, name in visible_names(value, config).items():
                 groups[dimension].setdefault(name, []).append(value)
     groups[RELEASE.name].pop(folding.NO_RELEASE, None)
     return groups
@@ -103,5 +115,5 @@ def group(values: tuple[Name, ...], hide: Hide) -> Mapping[str, Mapping[str, lis
 
 def forget_names() -> None:
     """Forget all names. They are computed again when they are needed."""
-    for each in (group, names_in, release, order, repository, family):
+    for each in (group, visible_names, names_in, release, order, repository, family):
         each.cache_clear()

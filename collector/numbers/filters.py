@@ -22,6 +22,11 @@ class Filter:
     dimension: Dimension
     patterns: Patterns
 
+    @property
+    def is_latest(self) -> bool:
+        """Whether the filter selects the latest release, beside others or not."""
+        return self.dimension is RELEASE and LATEST in self.patterns.names
+
     def matches(self, name: str | None) -> bool:
         """Return whether the filter selects a name; None is hidden, which no filter selects."""
         return name is not None and self.patterns.match(name)
@@ -78,7 +83,7 @@ def select(tally: Tally, filters: Sequence[Filter], rules: Rules) -> set[Name]:
     groups: Counter[tuple[str | None, ...]] = Counter()
     for value, count in tally.counts.items():
         if value != NULL:
-            visible = visible_names(value, rules.config.hide)
+            visible = visible_names(value, rules.config)
             group = tuple(visible.get(one.dimension.name) for one in filters)
             if all(map(Filter.matches, filters, group)):
                 matches.append((value, group))
@@ -88,7 +93,7 @@ def select(tally: Tally, filters: Sequence[Filter], rules: Rules) -> set[Name]:
 
 def _with_latest(one: Filter, latest: str | None) -> Filter:
     """Return a filter with the name of the latest release in place of LATEST, if there is one."""
-    names = one.patterns.names
-    if one.dimension is not RELEASE or LATEST not in names or latest is None:
+    if latest is None or not one.is_latest:
         return one
-    return replace(one, patterns=replace(one.patterns, names=names - {LATEST} | {latest}))
+    names = one.patterns.names - {LATEST} | {latest}
+    return replace(one, patterns=replace(one.patterns, names=names))

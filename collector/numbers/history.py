@@ -152,10 +152,10 @@ class Past(Memo):
 
     def _list(self, dimension: Dimension, counts: Mapping[str, int]) -> Counts:
         """Return the names of a past day that may be listed under the rules in force."""
-        hide = self.rules.config.hide
+        config = self.rules.config
         # A file or a store may have any name, and what a release is may have changed since.
         names = {name: n for name, n in counts.items() if dimension.fold(name) == name}
-        shown = {name: n for name, n in names.items() if not hides(hide, dimension, name)}
+        shown = {name: n for name, n in names.items() if not hides(config, dimension, name)}
         return list_names(shown, self.rules.min_group)
 
 

@@ -104,6 +104,6 @@ def forget_names() -> None:
     """Forget all names if no instance reports one of them any more. Raises Unavailable."""
     snapshot = current()
     live = snapshot.tally.counts
-    dimensions.group(tuple(live), snapshot.rules.config.hide)  # has all live names cached
+    dimensions.group(tuple(live), snapshot.rules.config)  # has all live names cached
     if dimensions.names_in.cache_info().currsize > len(live.keys() - {NULL}):
         dimensions.forget_names()

@@ -7,7 +7,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from collector.cache import Tally
 from collector.conf import conf
-from collector.config import Config
 from collector.numbers.answers import Answers
 from collector.numbers.breakdowns import (
     Count,
@@ -20,22 +19,25 @@ from collector.numbers.breakdowns import (
     others,
 )
 from collector.numbers.days import Date, Timestamp, iso, iso_date
-from collector.numbers.dimensions import RAW
+from collector.numbers.dimensions import RAW, RELEASE, Rules
 from collector.numbers.filters import NO_FILTERS, Filters
 from collector.numbers.snapshot import Snapshot
 
 
 class Published(Struct, frozen=True):
-    """The dates of the listed releases, and the instances on vulnerable ones."""
+    """The dates of the releases in the table, and the instances on vulnerable ones."""
 
     latest: Annotated[str | None, Meta(description="The newest final release of the table.")]
     dates: Annotated[
-        dict[str, Date], Meta(description="The dates of the listed releases that the table has.")
+        dict[str, Date], Meta(description="The date of each release of the table, newest first.")
     ]
     vulnerable: Annotated[
         Counts, Meta(description="Instances by release, of those that are marked vulnerable.")
     ]
-    on_vulnerable: Annotated[Count, Meta(description="Instances that run one of those releases.")]
+    on_vulnerable: Annotated[
+        Count | None,
+        Meta(description="Instances on any of those; null: some, but fewer than the minimum."),
+    ]
 
 
 class Numbers(Struct, frozen=True):
@@ -97,16 +99,21 @@ def statistics(snapshot: Snapshot, filters: Filters = NO_FILTERS) -> Numbers:
         day,
         answers,
         answered,
-        published(folded.releases, rules.config) if rules.config.releases else UNSET,
+        published(counts[RELEASE.name], folded.releases, rules) if rules.config.releases else UNSET,
     )
 
 
-def published(releases: Counts, config: Config) -> Published:
-    """Return the dates and the vulnerabilities of the listed releases that the table has."""
-    in_table = {name: config.published[name] for name in releases if name in config.published}
-    vulnerable = {name: releases[name] for name, each in in_table.items() if each.vulnerable}
-    dates = {name: f"{each.date}" for name, each in in_table.items()}
-    return Published(config.latest, dates, vulnerable, sum(vulnerable.values()))
+def published(counts: Counts, listed: Counts, rules: Rules) -> Published:
+    """Return the dates of the table of releases, and the instances on vulnerable ones."""
+    table = rules.config.published
+    vulnerable = [name for name in table if table[name].vulnerable]
+    on_vulnerable = sum(counts.get(name, 0) for name in vulnerable)
+    return Published(
+        rules.config.latest,
+        {name: f"{each.date}" for name, each in table.items()},
+        {name: listed[name] for name in vulnerable if name in listed},
+        None if 0 < on_vulnerable < rules.min_group else on_vulnerable,
+    )
 
 
 def last_reported(tally: Tally, retention_days: int) -> dict[Date, int]:

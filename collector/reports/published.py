@@ -1,6 +1,5 @@
 """Compare a report with the releases and images in the configuration file."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -8,8 +7,6 @@ from msgspec import Meta, Struct
 from collector import folding
 from collector.config import Config
 from collector.reports.parsing import Version
-
-OTHER = "other"  # what is stored in place of a name that the file does not have
 
 
 class Update(Struct, frozen=True):
@@ -32,18 +29,9 @@ def update_for(app: str, config: Config) -> Update | None:
 
 def known(version: Version, config: Config) -> Version:
     """Return a version with the spelling of the configuration file, and OTHER for unknown names."""
-    published = config.published.get(folding.release(version.app))
     image, arch = version.image, version.arch
-    if image is not None:
-        images = config.known_images
-        image = images.get(image) or images.get(folding.repository(image), OTHER)
     return Version(
-        published.name if published else OTHER,
-        image,
-        arch if arch is None else folding.family(arch),
+        config.spelling("app", version.app, folding.release(version.app)),
+        image if image is None else config.spelling("image", image, folding.repository(image)),
+        arch if arch is None else config.spelling("arch", arch, folding.family(arch)),
     )
-
-
-def replaced(version: Version) -> Iterator[str]:
-    """Yield the fields of a version from `known` whose names the file does not have."""
-    return (field for field in version.__struct_fields__ if getattr(version, field) == OTHER)

@@ -73,7 +73,8 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
             count = _count_answers(snapshot, question, _last(query, "is", ""))
         else:
             chosen = filters.parse(query)
-            count = snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
+            if snapshot.rules.config.latest or not any(one.is_latest for one in chosen.names):
+                count = snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
             before = snapshot.count_before(chosen)
     if count is None:
         return Badge(label, UNKNOWN, color, UNKNOWN)

@@ -247,7 +247,10 @@ def latest_release(numbers: Numbers) -> Share | None:
     else:
         final = filter(folding.is_final, folded.releases)
         name = next(final, None) or next(iter(folded.releases), None)
-    return Share(name, folded.releases.get(name, 0), folded.on_releases) if name else None
+    if name is None:
+        return None
+    count, note = folded.releases.get(name, 0), note_on(name, numbers)
+    return Share(name, count, folded.on_releases, note=note)
 
 
 def change_since_last_week(by_day: Mapping[int, int]) -> dict[str, str] | None:

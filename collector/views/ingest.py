@@ -10,7 +10,7 @@ from collector.conf import DAY, conf
 from collector.numbers import answers
 from collector.numbers.days import Timestamp, iso
 from collector.reports.parsing import Version, parse, parse_forget
-from collector.reports.published import Update, known, replaced, update_for
+from collector.reports.published import Update, known, update_for
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, json_response, read_json
 
@@ -75,7 +75,7 @@ class Ingest(Endpoint):
             stored = None
             gone_on = records().put(report.id, stored, counted)
         if stored and config.known_names_only:
-            metrics.count_replaced(replaced(stored))
+            metrics.count_replaced(stored)
         receipt = Receipt(
             stored,
             iso(gone_on * DAY),

@@ -16,11 +16,13 @@ from collector.cache import CacheFull, Unavailable
 from collector.cache.tally import NULL
 from collector.conf import DAY, conf
 from collector.config import source
+from collector.folding import OTHER
 from collector.numbers import archive
 from collector.numbers.dimensions import FOLDED
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import statistics
 from collector.reports.fields import COUNTED
+from collector.reports.parsing import Version
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # By the status of the response, or by the exception for which a report got a 503.
@@ -47,9 +49,9 @@ def count_report(cause: int | type[Exception]) -> None:
         _last_refused[Unavailable] = time.time() // 60 * 60  # nobody needs the second
 
 
-def count_replaced(fields: Iterable[str]) -> None:
-    """Count, by field, a name that is stored as "other" because the configuration lacks it."""
-    _replaced.update(fields)
+def count_replaced(version: Version) -> None:
+    """Count, by field, each name of a version that is stored as OTHER."""
+    _replaced.update(field for field in COUNTED if getattr(version, field) == OTHER)
 
 
 class Collected(NamedTuple):

@@ -12,7 +12,7 @@ from collector.cache import records
 from tracking_site import housekeeping
 from tracking_site.wsgi import application as tracked
 
-housekeeping.INTERVAL = 0.1
+housekeeping.LOOK_INTERVAL = 0.1
 clock = time_machine.travel("2026-03-10T12:00:00Z", tick=False).start()
 
 

@@ -42,9 +42,9 @@ def file(tmp_path):
 def begin(start, file, tmp_path):
     """Start a server that follows the file quickly."""
 
-    def begin(*arguments, **environ):
+    def begin(*arguments, extra="", **environ):
         conf = tmp_path / "gunicorn.conf.py"
-        conf.write_text((ROOT / "gunicorn.conf.py").read_text() + QUICK)
+        conf.write_text((ROOT / "gunicorn.conf.py").read_text() + QUICK + extra)
         return start("-c", str(conf), *arguments, CONFIG_FILE=str(file), **environ)
 
     return begin
@@ -94,6 +94,19 @@ def test_an_invalid_file_and_a_killed_worker_change_nothing(begin, file, stored)
     server.stop()
     if store:
         store.stop()
+
+
+def test_the_master_survives_any_failure_to_look(begin, file, tmp_path):
+    failing = "def look(source):\n    raise KeyError('secret')\n\n\nSource.look = look\n"
+    server = begin(extra=failing).wait_until_ready()
+    server.wait_for("The last valid configuration stays in force: KeyError.")
+    assert latest(server) == "1.0.0"
+    assert "secret" not in server.output
+
+
+def test_a_look_never_ends_a_server_that_stops(begin):
+    extra = "LOOK_INTERVAL = 1e-4\nSource.look = lambda source: None\n"
+    assert begin(extra=extra).wait_until_ready().stop()[0] == 0
 
 
 def test_no_report_is_lost_while_the_file_is_edited(begin, file):

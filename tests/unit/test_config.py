@@ -61,31 +61,34 @@ def test_the_minimum_in_the_file_takes_precedence(settings):
     assert conf.min_group == 7
 
 
-def test_the_latest_release_is_the_newest_final_one():
-    def latest(*names):
-        return read({"version": 1, "releases": dict.fromkeys(names, DATE)}).latest
-
-    assert latest("v0.9", "0.10.0", "0.11.0rc1") == "0.10.0"
-    assert latest("0.11.0rc1") is latest() is None
-
-
 @pytest.mark.parametrize(
     ("content", "found", "allowed"),
     [
-        ({}, "version is missing", "1, and the first line"),
-        ({"version": 2}, "version is 2", "1, and the first line"),
-        ({"version": 10**5000}, "version is too large", "1, and the first line"),
-        ({1: 2}, "The configuration has a key that is no text", "a table with version"),
+        ({}, "version is missing", "1, and the first key"),
+        ({"version": 2}, "version is 2", "1, and the first key"),
+        ({"version": 10**5000}, "version is too large", "1, and the first key"),
+        ({1: 2}, "The configuration has the key 1", "a table with version"),
         ({"QUESTIONS": 1}, "The configuration has the key 'QUESTIONS'", "a table with version"),
         ({"min_group": 0}, "min_group is 0", "a whole number from 1"),
         ({"known_names_only": "yes"}, "known_names_only is 'yes'", "true or false"),
         ({"images": ["a", 7]}, "images is ['a', 7]", "a list of names"),
+        ({"images": ["a" * 256]}, "images is ['aaa", "1 to 255 printable ASCII characters"),
+        ({"images": ["a*"]}, "images is ['a*']", "without a final *"),
         ({"hide": []}, "hide is []", "a table with app, image and arch"),
         ({"hide": {"sha": []}}, "hide has the key 'sha'", "a table with app, image and arch"),
         ({"hide": {"app": ["ä"]}}, "hide.app is ['ä']", "a final * matches any ending"),
-        ({"releases": ["1.0"]}, "releases is ['1.0']", "a table of different releases"),
-        ({"releases": {"edge": DATE}}, "releases.edge.name is 'edge'", "a release of at most 32"),
-        ({"releases": {"1." * 16 + "1": DATE}}, "releases.'1.1.1", "a release of at most 32"),
+        ({"releases": ["1.0"]}, "releases is ['1.0']", "at most 500 different releases"),
+        ({"releases": {"edge": DATE}}, "releases.edge.name is 'edge'", "of at most 32 as versions"),
+        ({"releases": {"1." * 16 + "1": DATE}}, "releases.'1.1.1", "of at most 32 as versions"),
+        ({"releases": {f"1.{10**29}": DATE}}, "releases.'1.1000", "of at most 32 as versions"),
+        (
+            {"releases": {"1.0-" + "a" * 125: DATE}},
+            "releases.'1.0-aaa",
+            "of at most 32 as versions",
+        ),
+        ({"releases": {"1.0-é": DATE}}, "releases.'1.0-é'.name is", "in printable ASCII"),
+        ({"releases": {"1.0\n2": DATE}}, r"releases.'1.0\n2'.name is", "in printable ASCII"),
+        ({"releases": {"1.٣": DATE}}, "releases.'1.٣'.name is", "in printable ASCII"),
         ({"releases": {"1.0": 5}}, "releases.'1.0' is 5", "a table with date"),
         ({"releases": {"1.0": {}}}, "releases.'1.0'.date is missing", "a date, such as"),
         ({"releases": {"1.0": {"date": "May"}}}, "releases.'1.0'.date is 'May'", "a date, such as"),
@@ -94,6 +97,16 @@ def test_the_latest_release_is_the_newest_final_one():
             {"releases": {"1.0": DATE}, "hide": {"app": ["1.*"]}},
             "releases is {'1.0'",
             "that [hide] does not have",
+        ),
+        (
+            {"releases": {"v1.0": DATE}, "hide": {"app": ["v1.0"]}},
+            "releases is {'v1.0'",
+            "that [hide] does not have",
+        ),
+        (
+            {"releases": {f"1.{n}": DATE for n in range(501)}},
+            "releases is {'1.0'",
+            "at most 500",
         ),
         (
             {"releases": {"1.0": DATE | {"name": ""}}},
@@ -111,13 +124,36 @@ def test_an_error_names_the_key_what_it_is_and_what_is_allowed(content, found, a
     assert allowed in reason
 
 
+def test_the_version_is_the_first_key():
+    assert "version is not the first key" in problem({"min_group": 3, "version": 1})[0]
+
+
+@pytest.mark.parametrize("section", ["questions", "releases"])
+@pytest.mark.parametrize("name", ["foo", "²", "1" * 5000])
+def test_a_key_that_looks_like_an_error_of_msgspec_is_another_key(section, name):
+    message, reason = problem({"version": 1, f"x` - at `$.{section}.{name}": 1})
+    assert message.startswith("The configuration has the key 'x` - at `$.")
+    assert reason.startswith("The configuration has another key; ")
+
+
 @pytest.mark.parametrize(
     ("entry", "found", "allowed"),
     [
-        ({"kind": "flag", "what": "it"}, ".why is missing", "a text of 1 to 300 characters"),
-        ({"kind": "flag", "why": "so"}, ".what is missing", "a text of 1 to 300 characters"),
-        (FLAG | {"why": ""}, ".why is ''", "a text of 1 to 300 characters"),
-        (FLAG | {"why": "two\nlines"}, r".why is 'two\nlines'", "a text"),
+        (
+            {"kind": "flag", "what": "it"},
+            ".why is missing",
+            "a text of 1 to 300 printable characters",
+        ),
+        (
+            {"kind": "flag", "why": "so"},
+            ".what is missing",
+            "a text of 1 to 300 printable characters",
+        ),
+        (FLAG | {"why": ""}, ".why is ''", "a text of 1 to 300 printable characters"),
+        *(
+            (FLAG | {"why": why}, f".why is {why!r}", "a text of 1 to 300 printable characters")
+            for why in ("two\nlines", " ", "\u3000", "a\u202eb", "a\u2028b", "\x85", "\ud800")
+        ),
         (TEXTS, ".kind is missing", '"choice", "flag" or "number"'),
         (FLAG | {"kind": "flagg"}, ".kind is 'flagg'", '"choice", "flag" or "number"'),
         (FLAG | {"options": ["a"]}, " has the key 'options'", "a table with what, why, kind"),
@@ -156,9 +192,9 @@ def test_an_invalid_name_of_a_question_is_refused(name):
         (b"", "version is missing", "version is missing"),
         (b"[sso", "is not in TOML: ", "is not in TOML (at end of document)."),
         (b"\xff", "is not in TOML: ", "is not in TOML."),
+        (b"\xef\xbb\xbfversion = 2", "version is 2", "version is invalid"),
         (b"a = " + b"[" * 5000, "is not in TOML: ", "is not in TOML."),
         (b"a = " + b"1" * 5000, "is not in TOML: ", "is not in TOML."),
-        (b"version = 0x" + b"f" * 5000, "version is too large", "version is invalid"),
         (b".".join([b"a"] * 3000) + b" = 1", "has the key 'a'", "has another key"),
         (b"#" * (MAX_FILE + 1), "it is larger than 262144 bytes", "it is larger than"),
     ],
@@ -190,7 +226,7 @@ KEYS = st.sampled_from(
     [
         *("version", "min_group", "hide", "app", "releases", "1.0", "date", "questions", "sso"),
         *("kind", "what", "why", "options", "bounds", "name", "images", "known_names_only"),
-        *("`$.hide`", "x[0]"),
+        *("`$.hide`", "x[0]", "x` - at `$.questions.foo", "x` - at `$.releases[²]", "9" * 5000),
     ]
 )
 VALUES = st.recursive(
@@ -209,17 +245,23 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(KEYS, VALUES, max_size=5))
-def test_no_mapping_gives_a_traceback(content):
+def says_what_is_wrong(function, content):
+    """Check that nothing but an error of one line is raised."""
     try:
-        read({"version": 1} | content)
+        function(content)
     except InvalidConfig as error:
         assert len(str(error).splitlines()) == 1
         assert str(error).encode()
 
 
+@given(st.dictionaries(KEYS, VALUES, max_size=5))
+def test_no_mapping_gives_a_traceback(content):
+    says_what_is_wrong(read, {"version": 1} | content)
+
+
 ODD_LINES = [
     *('"\\u0000" = 1', "[[questions]]", "[hide.app]", "name = 'x'", "a.b.c = {}", '["`$.x`"]'),
+    *(f'"x` - at `$.{place}" = 1' for place in ("questions.foo", "releases.²", "questions[0]")),
     *("min_group = 0x" + "f" * 5000, "images = " + "[" * 500, "date = 2026-05-01T00:00:00Z"),
     *Path("docs/examples/manyfold.toml").read_text().splitlines(),
 ]
@@ -228,11 +270,7 @@ LINES = st.lists(st.sampled_from(ODD_LINES) | st.text(max_size=30), max_size=12)
 
 @given(LINES | st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")))
 def test_no_file_gives_a_traceback(text):
-    try:
-        parse(text.encode())
-    except InvalidConfig as error:
-        assert len(str(error).splitlines()) == 1
-        assert str(error).encode()
+    says_what_is_wrong(parse, text.encode())
 
 
 # A change

@@ -216,7 +216,10 @@ def test_the_start_is_aborted_with_the_file_the_line_and_the_reason(folder, sett
     assert "The folder cannot be read: No such file or directory." in error.msg
 
 
-def test_a_folder_is_read_after_midnight_if_it_changed(clock, folder, monkeypatch):
+def test_a_folder_is_read_after_midnight_if_it_changed(clock, folder, monkeypatch, settings):
+    settings.HEADCOUNT_HISTORY_FOLDER = "/nowhere"
+    assert archive.current().problems
+    settings.HEADCOUNT_HISTORY_FOLDER = str(folder)
     assert snapshot.current().past.totals == {}
     (folder / "a.csv").write_text(text_of(day_rows()))
     assert snapshot.current().past.totals == {}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.cache import records
 from collector.docs import rendering
 from collector.views import openapi
 from tests.conftest import VERSION
@@ -58,6 +59,46 @@ def test_a_name_hides_what_folds_to_it_and_no_longer_name(configure, report, sta
     configure(hide={"app": [""]})  # a missing value, and no other
     report(app="")
     assert [*stats()["versions"]] == ["0.9.0.1", "rudeness", "v0.9.0-alpine"]
+
+
+@pytest.fixture
+def pages(client, clock, tmp_path, settings):
+    """End a whole day, save it as an older one, and return a function that fetches all pages."""
+    clock.move_to("2026-03-10T00:00:00Z")
+    records().clear()
+
+    def fetch():
+        paths = ("stats", "stats/history", "stats/history.csv", "stats/archive.csv", "dashboard")
+        return [client.get(f"/{path}").content.decode() for path in paths]
+
+    def end_day():
+        clock.shift(DAY)
+        client.get("/stats")
+        content = client.get("/stats/archive.csv").content.decode()
+        (tmp_path / "old.csv").write_text(content.replace("2026-03-10", "2026-03-01"))
+        settings.HEADCOUNT_HISTORY_FOLDER = str(tmp_path)
+        return fetch
+
+    return end_day
+
+
+@pytest.mark.parametrize(
+    ("app", "hidden", "is_hidden"),
+    [
+        ("v666.6.6", "v666*", True),
+        ("V666.6.6", "V666*", True),
+        ("v666.6.6", "v666.6.6", True),
+        ("v666.6.6", "v66.*", False),
+        ("v666.6.6", "rude*", False),
+    ],
+)
+def test_a_name_that_is_hidden_later_disappears_from_past_days(
+    configure, report, pages, app, hidden, is_hidden
+):
+    report(app=app)
+    fetch = pages()
+    configure(hide={"app": [hidden]})
+    assert all(is_hidden != ("666.6.6" in page) for page in fetch())
 
 
 @pytest.mark.parametrize(("then", "now"), [(3, 1), (1, 3)])
@@ -115,6 +156,8 @@ def test_latest_is_a_filter_wherever_filters_are(configure, report, stats, clien
     for tables in ({}, {"releases": RELEASES, "min_group": 3}):
         configure(**tables)
         assert stats("?release=latest")["instances"] == 0
+    configure(releases={"0.92.0rc1": {"date": "2026-05-02"}})
+    assert client.get("/badge.json?release=latest").json()["message"] == "unknown"
 
 
 def test_stats_have_dates_and_how_many_run_a_vulnerable_release(configure, report, stats):
@@ -124,12 +167,27 @@ def test_stats_have_dates_and_how_many_run_a_vulnerable_release(configure, repor
         report(app=app)
     assert stats()["published"] == {
         "latest": "0.91.2",
-        "dates": {"0.91.2": "2026-05-01", "0.91.0": "2026-04-01"},
+        "dates": {"0.92.0rc1": "2026-05-02", "0.91.2": "2026-05-01", "0.91.0": "2026-04-01"},
         "vulnerable": {"0.91.0": 2},
         "on_vulnerable": 2,
     }
-    configure(releases=RELEASES, min_group=3)
-    assert stats()["published"]["on_vulnerable"] == 0
+
+
+@pytest.mark.parametrize(
+    ("instances", "on_vulnerable", "shown"),
+    [(0, 0, "0 of 4"), (1, None, "Fewer than 3 of 5"), (2, 4, "4 of 8")],
+)
+def test_instances_on_rare_vulnerable_releases_count_together(
+    configure, report, stats, client, instances, on_vulnerable, shown
+):
+    releases = dict.fromkeys(("0.91.0", "0.90.0"), RELEASES["0.91.0"])
+    configure(releases=releases, min_group=3)
+    for app in ["0.91.0", "0.90.0"][:instances] * instances + ["9.9.9"] * 4:
+        report(app=app)
+    published = stats()["published"]
+    assert (published["vulnerable"], published["on_vulnerable"]) == ({}, on_vulnerable)
+    page = client.get("/dashboard").content.decode()
+    assert f"{shown} run a release that is marked vulnerable." in page
 
 
 def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
@@ -140,7 +198,7 @@ def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
         report(app=app)
     page = client.get("/dashboard").content.decode()
     shown = re.sub(r"\s+", " ", re.sub("<.*?>", " ", page))
-    assert "on the latest release 33% 0.91.2: 1 of 3 on a release" in shown
+    assert "on the latest release 33% 0.91.2 (2026-05-01): 1 of 3 on a release" in shown
     assert "1 of 3 run a release that is marked vulnerable." in shown
     assert re.search("0.91.0 +2026-04-01, vulnerable ", shown)
     assert re.search("0.91.2 +2026-05-01 ", shown)
@@ -162,14 +220,23 @@ def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
         ({"image": "registry.example/secret"}, {"image": "other"}),
         ({"image": None}, {"image": None}),
         ({"arch": "amd64"}, {"arch": "64-bit x86"}),
+        ({"arch": "armv6-rude"}, {"arch": "other"}),  # hidden
         ({"arch": "sparc"}, {"arch": "other"}),
         ({"arch": None}, {"arch": None}),
     ],
 )
 def test_only_the_spelling_of_the_file_is_stored(configure, receipt, sent, stored):
-    configure(releases=RELEASES, images=IMAGES, known_names_only=True)
+    hide = {"arch": ["armv6*"]}
+    configure(releases=RELEASES, images=IMAGES, hide=hide, known_names_only=True)
     answered = receipt(**sent)["stored"]
     assert {name: answered[name] for name in sent} == stored
+
+
+def test_the_longest_names_of_the_file_can_be_stored_and_read(configure, receipt, stats):
+    release, image = "1.0-" + "a" * 124, "b" * 255
+    configure(releases={release: RELEASES["0.91.0"]}, images=[image], known_names_only=True)
+    receipt(app="1.0", image=image)
+    assert [stats()["versions"], stats()["images"]] == [{release: 1}, {image: 1}]
 
 
 def test_what_is_stored_folds_as_what_was_sent(configure, report, stats):
@@ -182,6 +249,24 @@ def test_what_is_stored_folds_as_what_was_sent(configure, report, stats):
     for breakdown in ("releases", "repositories", "families"):
         assert [*after[breakdown]] == [*before[breakdown]]
         assert sum(after[breakdown].values()) == 2
+
+
+def test_names_from_before_the_switch_that_the_file_lacks_are_hidden(
+    configure, report, pages, stats, client
+):
+    unknown = {"app": "6.6.6-rude", "image": "registry.example/secret", "arch": "rude"}
+    report(**unknown)
+    report(app="0.91.2-rude", image="registry.example/a/b", arch="arm64-rude")
+    fetch = pages()
+    assert all("rude" in page for page in fetch()[:3])
+    configure(releases=RELEASES, images=IMAGES, known_names_only=True)
+    assert not re.findall(r"rude|6\.6\.6|registry\.example", "".join(fetch()))
+    assert stats()["folded"]["releases"] == {"0.91.2": 1}
+    assert stats()["folded"]["repositories"] == {"a/b": 1}
+    assert [stats(f"?{field}={unknown[field]}")["instances"] for field in unknown] == [0, 0, 0]
+    assert "6.6.6" not in client.get("/metrics").content.decode()
+    days = client.get("/stats/history?from=2026-03-01").json()["days"]
+    assert [day["releases"] for day in days] == [{"0.91.2": 1}] * 2
 
 
 def test_a_counter_tells_of_names_that_are_missing_in_the_file(configure, receipt, client):
