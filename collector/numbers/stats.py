@@ -36,7 +36,7 @@ class Published(Struct, frozen=True):
     ]
     on_vulnerable: Annotated[
         Count | None,
-        Meta(description="Instances on any of those; null: some, but fewer than the minimum."),
+        Meta(description="Instances on any of those; null if it would tell of too small a group."),
     ]
 
 
@@ -108,11 +108,12 @@ def published(counts: Counts, listed: Counts, rules: Rules) -> Published:
     table = rules.config.published
     vulnerable = [name for name in table if table[name].vulnerable]
     on_vulnerable = sum(counts.get(name, 0) for name in vulnerable)
+    unlisted = sum(n for name in vulnerable if (n := counts.get(name, 0)) < rules.min_group)
     return Published(
         rules.config.latest,
         {name: f"{each.date}" for name, each in table.items()},
         {name: listed[name] for name in vulnerable if name in listed},
-        None if 0 < on_vulnerable < rules.min_group else on_vulnerable,
+        None if 0 < unlisted < rules.min_group else on_vulnerable,
     )
 
 

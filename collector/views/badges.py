@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from msgspec import Meta, Struct
 
 from collector.cache import Unavailable
+from collector.config import InvalidConfig
 from collector.numbers import filters
 from collector.numbers.days import iso_date
 from collector.numbers.snapshot import Snapshot, current
@@ -67,7 +68,7 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
     if color not in COLORS and not _HEX.match(color):
         color = COLOR
     count, before = None, None
-    with suppress(Unavailable, Refusal):
+    with suppress(InvalidConfig, Unavailable, Refusal):
         snapshot = current()
         if question is not None:
             count = _count_answers(snapshot, question, _last(query, "is", ""))

@@ -174,18 +174,23 @@ def test_stats_have_dates_and_how_many_run_a_vulnerable_release(configure, repor
 
 
 @pytest.mark.parametrize(
-    ("instances", "on_vulnerable", "shown"),
-    [(0, 0, "0 of 4"), (1, None, "Fewer than 3 of 5"), (2, 4, "4 of 8")],
+    ("apps", "vulnerable", "on_vulnerable", "shown"),
+    [
+        ([], {}, 0, "0 of 4"),
+        (["0.91.0"], {}, None, "Some of 5"),
+        (["0.91.0", "0.90.0"] * 2, {}, 4, "4 of 8"),
+        (["0.91.0"] * 3 + ["0.90.0"], {"0.91.0": 3}, None, "Some of 8"),
+    ],
 )
 def test_instances_on_rare_vulnerable_releases_count_together(
-    configure, report, stats, client, instances, on_vulnerable, shown
+    configure, report, stats, client, apps, vulnerable, on_vulnerable, shown
 ):
     releases = dict.fromkeys(("0.91.0", "0.90.0"), RELEASES["0.91.0"])
     configure(releases=releases, min_group=3)
-    for app in ["0.91.0", "0.90.0"][:instances] * instances + ["9.9.9"] * 4:
+    for app in [*apps, *["9.9.9"] * 4]:
         report(app=app)
     published = stats()["published"]
-    assert (published["vulnerable"], published["on_vulnerable"]) == ({}, on_vulnerable)
+    assert (published["vulnerable"], published["on_vulnerable"]) == (vulnerable, on_vulnerable)
     page = client.get("/dashboard").content.decode()
     assert f"{shown} run a release that is marked vulnerable." in page
 
