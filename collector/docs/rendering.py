@@ -10,7 +10,7 @@ from django.utils.text import get_text_list
 from django.utils.translation import override
 from markdown import Markdown
 
-from collector.cache import answer_unit
+from collector.cache.base import answer_unit
 from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, UNNAMED, conf
 from collector.config import remembered
 from collector.numbers.days import iso_date

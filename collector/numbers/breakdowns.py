@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from collector.cache import Tally
+from collector.cache.tally import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
 from collector.folding import NO_RELEASE
 from collector.numbers.dimensions import (

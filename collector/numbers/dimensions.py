@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from collector import folding
-from collector.cache import Name, decode
-from collector.cache.tally import NULL
+from collector.cache.tally import NULL, Name, decode
 from collector.config import NO_CONFIG, Config
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Version

@@ -12,8 +12,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import State, Tally, TallyCache, decode, encode
-from collector.cache.tally import NULL
+from collector.cache.base import TallyCache
+from collector.cache.tally import NULL, State, Tally, decode, encode
 from collector.conf import MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
 from collector.numbers import answers
 from collector.numbers.answers import Answers

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from threading import Lock
 
-from collector.cache import EMPTY, State, Tally, records
-from collector.cache.tally import NULL
+from collector.cache import records
+from collector.cache.tally import EMPTY, NULL, State, Tally
 from collector.conf import DAY, conf
 from collector.numbers import archive, dimensions
 from collector.numbers.archive import Totals

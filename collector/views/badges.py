@@ -11,7 +11,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from msgspec import Meta, Struct
 
-from collector.cache import Unavailable
+from collector.cache.tally import Unavailable
 from collector.config import InvalidConfig
 from collector.numbers import filters
 from collector.numbers.days import iso_date

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from collector import folding, patterns
-from collector.cache import answer_unit
+from collector.cache.base import answer_unit
 from collector.conf import conf
 from collector.numbers import filters, trends
 from collector.numbers.breakdowns import Folded

@@ -5,7 +5,9 @@ from typing import Annotated
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import CacheFull, TooManyValues, Unavailable, records
+from collector.cache import records
+from collector.cache.base import CacheFull, TooManyValues
+from collector.cache.tally import Unavailable
 from collector.conf import DAY, conf
 from collector.numbers import answers
 from collector.numbers.days import Timestamp, iso

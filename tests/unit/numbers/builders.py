@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from collector.cache import Cohort, State, Tally, encode
+from collector.cache.tally import Cohort, State, Tally, encode
 from collector.config import Config, Hide
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import parse

@@ -7,7 +7,8 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from collector.cache import encode, records
+from collector.cache import records
+from collector.cache.tally import encode
 from collector.numbers import dimensions, history, memo, snapshot
 from collector.numbers.filters import NO_FILTERS, parse
 from collector.numbers.history import Summary
