@@ -20,15 +20,7 @@ from collector.numbers.answers import Answers
 from collector.numbers.archive import ArchivedDay, Totals
 from collector.numbers.breakdowns import Count, Counts, Others, count_names, list_names, others
 from collector.numbers.days import Date, Timestamp, iso_date
-from collector.numbers.dimensions import (
-    ARCHITECTURE,
-    IMAGE,
-    RELEASE,
-    VERSION,
-    Dimension,
-    Rules,
-    hides,
-)
+from collector.numbers.dimensions import RAW, RELEASE, Dimension, Rules, hides
 from collector.numbers.memo import Memo
 
 log = logging.getLogger(__name__)
@@ -126,12 +118,10 @@ class Past(Memo):
 
     def _day(self, day: int) -> Day:
         summary = self.summaries[day]
-        listed = (
-            self._list(VERSION, summary.versions),
-            self._list(IMAGE, summary.images),
-            self._list(ARCHITECTURE, summary.architectures),
-        )
         totals = (summary.instances, summary.established, summary.reported)
+        listed = versions, images, architectures = [
+            self._list(raw, getattr(summary, raw.breakdown)) for raw in RAW
+        ]
         releases = self._list(RELEASE, summary.releases)
         left = others(summary.instances, listed)
         questions = self.rules.config.questions
@@ -140,7 +130,9 @@ class Past(Memo):
             if questions
             else (UNSET, UNSET)
         )
-        return Day(iso_date(day), *totals, *listed, releases, left, *answered)
+        return Day(
+            iso_date(day), *totals, versions, images, architectures, releases, left, *answered
+        )
 
     def _archived_day(self, day: int) -> Day:
         time.sleep(0)  # let other requests take their turn: a year of these days takes 50 ms
@@ -186,19 +178,10 @@ def summarize(tally: Tally, rules: Rules) -> Summary:
     of that moment apply, too.
     """
     counts = count_names(tally, rules)
-
-    def listed(dimension: Dimension) -> Counts:
-        return list_names(
-            counts[dimension.name], rules.min_group, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES
-        )
-
-    return Summary(
-        tally.size,
-        tally.established,
-        sum(cohort.size for cohort in tally.cohorts if cohort.day == tally.day),
-        listed(VERSION),
-        listed(IMAGE),
-        listed(ARCHITECTURE),
-        listed(RELEASE),
-        tally.answers,
-    )
+    limits = rules.min_group, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES
+    versions, images, architectures, releases = [
+        list_names(counts[dimension.name], *limits) for dimension in (*RAW, RELEASE)
+    ]
+    reported = sum(cohort.size for cohort in tally.cohorts if cohort.day == tally.day)
+    totals = tally.size, tally.established, reported
+    return Summary(*totals, versions, images, architectures, releases, tally.answers)

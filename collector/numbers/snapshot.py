@@ -60,9 +60,6 @@ class Snapshot(Memo):
             tally = self.once("established", tally.only_established)
         return tally.only(select(tally, filters.names, self.rules)) if filters.names else tally
 
-    def count(self, filters: Filters) -> int:
-        return self.select(filters).size
-
 
 class Snapshots:
     """Keeps the latest snapshot of the reports."""

@@ -56,11 +56,8 @@ class Ingest(Endpoint):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             return self.accept(request)
-        except CacheFull:
-            metrics.count_report(CacheFull)
-            raise
-        except Unavailable:  # or a subclass
-            metrics.count_report(Unavailable)
+        except (CacheFull, Unavailable) as error:
+            metrics.count_report(CacheFull if isinstance(error, CacheFull) else Unavailable)
             raise
 
     def accept(self, request: HttpRequest) -> HttpResponse:

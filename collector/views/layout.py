@@ -8,11 +8,7 @@ from collector import __version__
 from collector.conf import conf
 from collector.fingerprint import fingerprint
 
-# The name of the path, the name of the page, and the label.
-NAVIGATION = [
-    (f"collector-{name}", name, label)
-    for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("clients", "Clients"))
-]
+NAVIGATION = {"dashboard": "Dashboard", "docs": "Docs", "clients": "Clients"}  # labels by page
 DESCRIPTION = (
     "How many instances of {project} there are and what they run: what is counted, what is kept, "
     "and for how long."

@@ -84,7 +84,7 @@ def test_a_snapshot_has_all_numbers_of_one_moment(clock, report):
     assert statistics(before).instances == 1
     assert statistics(before, everything).instances == 1
     assert statistics(before, everything).versions == statistics(before).versions == {"1": 1}
-    assert before.count(everything) == before.count(NO_FILTERS) == 1
+    assert before.select(everything).size == before.select(NO_FILTERS).size == 1
     assert before.past.summaries == {}
 
 
