@@ -1,6 +1,5 @@
 """The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -55,7 +54,6 @@ class Operation:
     statuses: tuple[int, ...] = (200, 304)
     parameters: tuple[dict[str, Any], ...] = ()
     body: Any = None  # the type of the body of a POST
-    example: Callable[[], Any] | None = None  # makes an example of the body
 
     @property
     def method(self) -> str:
@@ -139,21 +137,13 @@ QUESTION = (
     _parameter("is", "Count only this answer.", **ANY_TEXT),
 )
 OPERATIONS = (
-    Operation(
-        "root",
-        "Send a report",
-        Receipt,
-        (201, *INVALID_BODY, 503),
-        body=Body,
-        example=lambda: example(conf.questions),
-    ),
+    Operation("root", "Send a report", Receipt, (201, *INVALID_BODY, 503), body=Body),
     Operation(
         "forget",
         "Erase a report; the response is the same if the id is not known",
         None,
         (204, *INVALID_BODY, 503),
         body=Forget,
-        example=lambda: {"id": example()["id"]},
     ),
     Operation(
         "stats",
@@ -292,9 +282,11 @@ def _describe(operation: Operation) -> dict[str, Any]:
         description["parameters"] = list(operation.parameters)
         if conf.questions and operation.parameters is BADGE:
             description["parameters"] += QUESTION
-    if operation.example:
+    if operation.body:
         content = _content(operation.body)
-        content["content"][JSON]["example"] = operation.example()
+        report = example(conf.questions)
+        sent = report if operation.body is Body else {"id": report["id"]}
+        content["content"][JSON]["example"] = sent
         description["requestBody"] = {"required": True, **content}
     return description
 
