@@ -102,5 +102,5 @@ def forget_names() -> None:
     snapshot = current()
     live = snapshot.tally.counts
     dimensions.group(tuple(live), snapshot.rules.config)  # has all live names cached
-    if dimensions.names_in.cache_info().currsize > len(live.keys() - {NULL}):
+    if dimensions.visible_names.cache_info().currsize > len(live.keys() - {NULL}):
         dimensions.forget_names()

@@ -110,7 +110,7 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, object]:
         "last": last and {"date": iso_date(last[0]), "totals": last[1]},
         "before": snapshot.count_before(selected),
         "filters": list(filters_in_force(chosen)),
-        "choices": [(raw.name, raw.label) for raw in RAW],
+        "choices": RAW,
         "query": urlencode({name: chosen[name] for name in chosen if name != PERIOD}, doseq=True),
         "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
         "as_of": iso(time.time()),

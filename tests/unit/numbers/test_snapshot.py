@@ -126,7 +126,7 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
     post({"id": known}, "/forget")
     housekeeping.run(housekeeping.JOBS)
     assert snapshot.current().results == {}
-    assert dimensions.names_in.cache_info().currsize == 0
+    assert dimensions.visible_names.cache_info().currsize == 0
     assert dimensions.release.cache_info().currsize == 0
     assert dimensions.repository.cache_info().currsize == 0
 
@@ -136,7 +136,7 @@ def test_names_that_are_still_reported_stay_known(client, report):
     report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
     housekeeping.run(housekeeping.JOBS)
-    assert dimensions.names_in.cache_info().currsize == 1
+    assert dimensions.visible_names.cache_info().currsize == 1
 
 
 def test_a_summary_that_another_process_kept_first_wins(clock, report):
