@@ -11,7 +11,6 @@ from django.utils.safestring import SafeString
 
 from collector import folding, patterns
 from collector.cache.base import answer_unit
-from collector.conf import conf
 from collector.numbers import filters, trends
 from collector.numbers.days import iso, iso_date, to_day
 from collector.numbers.dimensions import ALL, ARCHITECTURE, FOLDED, RAW, RELEASE, Dimension
@@ -124,7 +123,6 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, object]:
         },
         "answer_unit": answer_unit(),
         "answers": list(answer_tables(snapshot.rules.config.questions, everything)),
-        "conf": conf,
         "periods": [
             (label, name == period_of(chosen), link_to({**chosen, PERIOD: (name,)}))
             for name, (label, _) in PERIODS.items()

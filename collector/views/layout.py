@@ -28,11 +28,8 @@ def render_page(template: str, title: str, name: str = "", **context: object) ->
         {
             "title": title,
             "description": DESCRIPTION.format(project=conf.project_name),
-            "project": conf.project_name,
+            "conf": conf,
             "release": __version__,
-            "revision": conf.revision,
-            "source_url": conf.source_url,
-            "unchecked": conf.unchecked,
             "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
             "page": name,
