@@ -111,10 +111,7 @@ class Past(Memo):
         if not self.summaries:
             return None, {}, {}
         day = max(self.summaries)
-        counted = self.summaries[day].answers
-        return iso_date(day), *answers.of_day(
-            counted, self.rules.config.questions, self.rules.min_group
-        )
+        return iso_date(day), *self._answers_of(self.summaries[day])
 
     def _day(self, day: int) -> Day:
         summary = self.summaries[day]
@@ -124,15 +121,15 @@ class Past(Memo):
         ]
         releases = self._list(RELEASE, summary.releases)
         left = others(summary.instances, listed)
-        questions = self.rules.config.questions
-        answered = (
-            answers.of_day(summary.answers, questions, self.rules.min_group)
-            if questions
-            else (UNSET, UNSET)
-        )
+        is_asked = bool(self.rules.config.questions)
+        answered = self._answers_of(summary) if is_asked else (UNSET, UNSET)
         return Day(
             iso_date(day), *totals, versions, images, architectures, releases, left, *answered
         )
+
+    def _answers_of(self, summary: Summary) -> tuple[Answers, Counts]:
+        rules = self.rules
+        return answers.of_day(summary.answers, rules.config.questions, rules.min_group)
 
     def _archived_day(self, day: int) -> Day:
         time.sleep(0)  # let other requests take their turn: a year of these days takes 50 ms
