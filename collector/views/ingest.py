@@ -16,6 +16,14 @@ from collector.reports.published import Update, known, update_for
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, json_response, read_json
 
+READ_ANSWERS = Meta(
+    description="How each answer to a question of the table was read; null if it cannot be used. "
+    "It is the same whether or not the answer was counted."
+)
+NEWER_RELEASE = Meta(
+    description="Null if the version folds to no release or to none that is older."
+)
+
 
 class Receipt(Struct, frozen=True):
     """The response to a report."""
@@ -25,23 +33,8 @@ class Receipt(Struct, frozen=True):
         Meta(description="The version that the server stored; null if it had no room for it."),
     ]
     forgotten_at: Annotated[Timestamp, Meta(description="When the report is forgotten.")]
-    answers: (
-        Annotated[
-            dict[str, str | None],
-            Meta(
-                description="How each answer to a question of the table was read; null if it "
-                "cannot be used. It is the same whether or not the answer was counted."
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    update: (
-        Annotated[
-            Update | None,
-            Meta(description="Null if the version folds to no release or to none that is older."),
-        ]
-        | UnsetType
-    ) = UNSET
+    answers: Annotated[dict[str, str | None], READ_ANSWERS] | UnsetType = UNSET
+    update: Annotated[Update | None, NEWER_RELEASE] | UnsetType = UNSET
 
 
 class Ingest(Endpoint):

@@ -97,14 +97,12 @@ FILTERS = tuple(
     for dimension in ALL.values()
 )
 SELECTION = (*FILTERS, ESTABLISHED)
-PERIOD = (
-    _parameter(
-        charts.PERIOD,
-        "What the chart of growth shows: the latest 90 days, a year, or all days.",
-        type="string",
-        enum=list(charts.PERIODS),
-        default=charts.PERIOD_DEFAULT,
-    ),
+PERIOD = _parameter(
+    charts.PERIOD,
+    "What the chart of growth shows: the latest 90 days, a year, or all days.",
+    type="string",
+    enum=list(charts.PERIODS),
+    default=charts.PERIOD_DEFAULT,
 )
 DATES = tuple(
     _parameter(
@@ -171,7 +169,7 @@ OPERATIONS = (
         "Get a chart of the number of instances by day",
         SVG,
         SELECTED,
-        (*PERIOD, ESTABLISHED),
+        (PERIOD, ESTABLISHED),
     ),
     Operation(
         "adoption", "Get a chart of the share of each known release by day, over a year", SVG, READ
@@ -197,7 +195,7 @@ OPERATIONS = (
         "Get the dashboard of the instances that the filters select",
         HTML,
         (200, 302, 304, 400, 503),
-        (*SELECTION, *PERIOD),
+        (*SELECTION, PERIOD),
     ),
     Operation("docs", "Get the docs", HTML),
     Operation("clients", "Get the page about consent and about clients", HTML),
