@@ -18,7 +18,7 @@ from django.test import override_settings
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_most, ratio, run
 from benchmarks.servers import Server, filled, headcount, use_django
-from collector.cache import EMPTY
+from collector.cache.tally import EMPTY
 from tests.store.redis_server import RedisServer
 
 CPU, BYTES = 1.8, 90

@@ -15,7 +15,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
-from collector.cache import InvalidURL, TallyCache, Unavailable
+from collector.cache.base import InvalidURL, TallyCache
+from collector.cache.tally import Unavailable
 from collector.conf import DAY, conf
 from collector.config import InvalidConfig
 from collector.numbers import archive

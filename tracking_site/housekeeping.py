@@ -4,7 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from collector.cache import Unavailable, records
+from collector.cache import records
+from collector.cache.tally import Unavailable
 from collector.config import source
 from collector.numbers.snapshot import current, forget_names
 from tracking_site.limits import LOOK_INTERVAL

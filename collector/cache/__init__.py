@@ -6,43 +6,8 @@ from typing import cast
 from django.core.cache import caches
 from django.core.signals import setting_changed
 
-from collector.cache.base import (
-    CacheFull,
-    InvalidURL,
-    TallyCache,
-    TooManyValues,
-    answer_unit,
-)
-from collector.cache.tally import (
-    EMPTY,
-    Cohort,
-    Counts,
-    Name,
-    State,
-    Tally,
-    Unavailable,
-    decode,
-    encode,
-)
+from collector.cache.base import TallyCache
 from collector.conf import conf
-
-__all__ = [
-    "EMPTY",
-    "CacheFull",
-    "Cohort",
-    "Counts",
-    "InvalidURL",
-    "Name",
-    "State",
-    "Tally",
-    "TallyCache",
-    "TooManyValues",
-    "Unavailable",
-    "answer_unit",
-    "decode",
-    "encode",
-    "records",
-]
 
 
 @cache

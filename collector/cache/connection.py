@@ -163,28 +163,22 @@ def _pool(url: str, unchecked: bool) -> BlockingConnectionPool:
     except ValueError:
         raise InvalidURL("The URL of the store cannot be used.") from None
     # redis-py itself would wait for a response to each of these commands.
-    login = {
-        name: pool.connection_kwargs.pop(name, None) for name in ("username", "password", "db")
-    }
-    connect = partial(_connect, check=_check_command(unchecked), **login)
-    pool.connection_kwargs["redis_connect_func"] = connect
-    return pool
-
-
-def _connect(
-    connection: Any,
-    check: Sequence[str],
-    username: str | None,
-    password: str | None,
-    db: int | None,
-) -> None:
-    """Log in on a new connection and check the server, in one round trip."""
-    connection.on_connect()  # prepares to read, and has nothing to send
-    login: list[Sequence[str | int]] = []
+    username, password, db = (
+        pool.connection_kwargs.pop(name, None) for name in ("username", "password", "db")
+    )
+    login = []
     if password:
         login.append(["AUTH", *filter(None, (username, password))])
     if db:
         login.append(["SELECT", db])
+    connect = partial(_connect, login=login, check=_check_command(unchecked))
+    pool.connection_kwargs["redis_connect_func"] = connect
+    return pool
+
+
+def _connect(connection: Any, login: Sequence[Sequence[Any]], check: Sequence[str]) -> None:
+    """Log in on a new connection and check the server, in one round trip."""
+    connection.on_connect()  # prepares to read, and has nothing to send
     connection.send_packed_command(connection.pack_commands([*login, check]))
     for _ in login:
         connection.read_response()

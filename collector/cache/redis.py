@@ -37,17 +37,7 @@ from collector.cache.base import (
 )
 from collector.cache.connection import Client, UnmetRequirements, client, deadline
 from collector.cache.server_requirements import ServerRequirement
-from collector.cache.tally import (
-    EMPTY,
-    NULL,
-    Cohort,
-    Name,
-    State,
-    Tally,
-    Unavailable,
-    decode,
-    encode,
-)
+from collector.cache.tally import EMPTY, NULL, Cohort, State, Tally, Unavailable, decode, encode
 from collector.fingerprint import STORING, fingerprint
 
 # Redis keeps a string of up to 14 bytes in 16 bytes of memory, and one of 15 in 24. Among a million
@@ -191,10 +181,10 @@ def _tally(packed: PackedTally) -> Tally:
     """Return a tally. Raises KeyError or ValueError for numbers that store.lua has not written."""
     pairs = zip(packed.values[::2], packed.values[1::2], strict=True)
     values = {0: NULL} | {int(number): text.encode() for number, text in pairs}
-    total: dict[Name, int] = {}
+    total: dict[bytes, int] = {}
     cohorts = []
     for day, flat in packed.days:
-        counts: tuple[dict[Name, int], dict[Name, int]] = ({}, {})
+        counts: tuple[dict[bytes, int], dict[bytes, int]] = ({}, {})
         numbers = [*map(int, flat.split())]
         for code, count in zip(numbers[::2], numbers[1::2], strict=True):
             if count < 1:

@@ -10,8 +10,9 @@ from django.utils.text import get_text_list
 from django.utils.translation import override
 from markdown import Markdown
 
-from collector.cache import answer_unit
-from collector.conf import MAX_BODY, MAX_FILTERS, MAX_LISTED, MAX_SUMMARY_NAMES, UNNAMED, conf
+import collector.conf
+from collector.cache.base import answer_unit
+from collector.conf import conf
 from collector.config import remembered
 from collector.numbers.days import iso_date
 from collector.numbers.trends import ENOUGH
@@ -75,16 +76,12 @@ def facts() -> dict[str, object]:
         "forgotten_day": iso_date(EXAMPLE_DAY + conf.retention_days + 1),
         "id": report["id"],
         "labels": get_text_list([field.label for field in FIELDS], "and"),
-        "max_body": MAX_BODY,
-        "max_filters": MAX_FILTERS,
-        "max_listed": MAX_LISTED,
-        "max_summary_names": MAX_SUMMARY_NAMES,
+        "limits": collector.conf,
         "questions": conf.questions,
         "releases": conf.config.releases,
         "report": json.dumps(report),
         "report_indented": json.dumps(report, indent=2),
         "settings": conf.in_force(),
-        "unnamed": UNNAMED,
     }
 
 

@@ -7,19 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from collector.cache import Tally
+from collector.cache.tally import Tally
 from collector.conf import MAX_LISTED, MAX_NAMES
 from collector.folding import NO_RELEASE
-from collector.numbers.dimensions import (
-    FAMILY,
-    RAW,
-    RELEASE,
-    REPOSITORY,
-    Rules,
-    group,
-    order,
-    release,
-)
+from collector.numbers.dimensions import FOLDED, VERSION, Rules, group, order, release
 
 COUNT_BYTES = 10  # in JSON: the eight digits of the largest count, a colon and a comma
 PERCENT = 95  # of the instances on listed releases run the named release or a newer one
@@ -101,14 +92,14 @@ def others(instances: int, listed: Iterable[Counts]) -> Others:
 
 def fold(instances: int, counts: Mapping[str, Mapping[str, int]], min_group: int) -> Folded:
     """Return the folded breakdowns from the result of `count_names`."""
-    releases = list_names(counts[RELEASE.name], min_group)
+    releases, repositories, families = [
+        list_names(counts[folded.name], min_group) for folded in FOLDED
+    ]
     releases = {name: releases[name] for name in sorted(releases, key=order, reverse=True)}
     not_releases = list_names(
-        {name: n for name, n in counts[RAW[0].name].items() if release(name) == NO_RELEASE},
+        {name: n for name, n in counts[VERSION.name].items() if release(name) == NO_RELEASE},
         min_group,
     )
-    repositories = list_names(counts[REPOSITORY.name], min_group)
-    families = list_names(counts[FAMILY.name], min_group)
     on_releases = sum(releases.values())
     at_least = dict(zip(releases, accumulate(releases.values()), strict=True))
     return Folded(

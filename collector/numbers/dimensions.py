@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from collector import folding
-from collector.cache import Name, decode
-from collector.cache.tally import NULL
+from collector.cache.tally import NULL, Name, decode
 from collector.config import NO_CONFIG, Config
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Version
@@ -51,13 +50,6 @@ FOLDS = {dimension.field: dimension.fold for dimension in FOLDED}
 ALL = {dimension.name: dimension for dimension in (*RAW, *FOLDED)}
 
 
-@lru_cache(CACHED)
-def names_in(value: Name) -> Mapping[str, str]:
-    """Return the name that a stored version has in each dimension. Raises Unavailable."""
-    version = decode(value, Version)
-    return {name: dimension.name_of(version) for name, dimension in ALL.items()}
-
-
 @dataclass(frozen=True)
 class Rules:
     """The rules in force: no name below the minimum is listed, and no hidden one."""
@@ -74,8 +66,12 @@ def hides(config: Config, dimension: Dimension, name: str) -> bool:
 
 @lru_cache(CACHED)
 def visible_names(value: Name, config: Config) -> Mapping[str, str]:
-    """Return the names of a stored version by dimension. A field that [hide] matches has none."""
-    names = names_in(value)
+    """Return the names of a stored version by dimension. A field that [hide] matches has none.
+
+    Raises Unavailable.
+    """
+    version = decode(value, Version)
+    names = {name: dimension.name_of(version) for name, dimension in ALL.items()}
     if config.hide == NO_CONFIG.hide and not config.known_names_only:
         return names
     hidden = {
@@ -115,5 +111,5 @@ def group(values: tuple[Name, ...], config: Config) -> Mapping[str, Mapping[str,
 
 def forget_names() -> None:
     """Forget all names. They are computed again when they are needed."""
-    for each in (group, visible_names, names_in, release, order, repository, family):
+    for each in (group, visible_names, release, order, repository, family):
         each.cache_clear()

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from collector import patterns
-from collector.cache import Name, Tally
-from collector.cache.tally import NULL
+from collector.cache.tally import NULL, Name, Tally
 from collector.conf import MAX_FILTERS
 from collector.numbers.dimensions import ALL, RELEASE, Dimension, Rules, visible_names
 from collector.patterns import Patterns

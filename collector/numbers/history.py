@@ -12,23 +12,15 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import State, Tally, TallyCache, decode, encode
-from collector.cache.tally import NULL
+from collector.cache.base import TallyCache
+from collector.cache.tally import NULL, State, Tally, decode, encode
 from collector.conf import MAX_SUMMARY_BYTES, MAX_SUMMARY_NAMES, conf
 from collector.numbers import answers
 from collector.numbers.answers import Answers
 from collector.numbers.archive import ArchivedDay, Totals
 from collector.numbers.breakdowns import Count, Counts, Others, count_names, list_names, others
 from collector.numbers.days import Date, Timestamp, iso_date
-from collector.numbers.dimensions import (
-    ARCHITECTURE,
-    IMAGE,
-    RELEASE,
-    VERSION,
-    Dimension,
-    Rules,
-    hides,
-)
+from collector.numbers.dimensions import RAW, RELEASE, Dimension, Rules, hides
 from collector.numbers.memo import Memo
 
 log = logging.getLogger(__name__)
@@ -119,28 +111,25 @@ class Past(Memo):
         if not self.summaries:
             return None, {}, {}
         day = max(self.summaries)
-        counted = self.summaries[day].answers
-        return iso_date(day), *answers.of_day(
-            counted, self.rules.config.questions, self.rules.min_group
-        )
+        return iso_date(day), *self._answers_of(self.summaries[day])
 
     def _day(self, day: int) -> Day:
         summary = self.summaries[day]
-        listed = (
-            self._list(VERSION, summary.versions),
-            self._list(IMAGE, summary.images),
-            self._list(ARCHITECTURE, summary.architectures),
-        )
         totals = (summary.instances, summary.established, summary.reported)
+        listed = versions, images, architectures = [
+            self._list(raw, getattr(summary, raw.breakdown)) for raw in RAW
+        ]
         releases = self._list(RELEASE, summary.releases)
         left = others(summary.instances, listed)
-        questions = self.rules.config.questions
-        answered = (
-            answers.of_day(summary.answers, questions, self.rules.min_group)
-            if questions
-            else (UNSET, UNSET)
+        is_asked = bool(self.rules.config.questions)
+        answered = self._answers_of(summary) if is_asked else (UNSET, UNSET)
+        return Day(
+            iso_date(day), *totals, versions, images, architectures, releases, left, *answered
         )
-        return Day(iso_date(day), *totals, *listed, releases, left, *answered)
+
+    def _answers_of(self, summary: Summary) -> tuple[Answers, Counts]:
+        rules = self.rules
+        return answers.of_day(summary.answers, rules.config.questions, rules.min_group)
 
     def _archived_day(self, day: int) -> Day:
         time.sleep(0)  # let other requests take their turn: a year of these days takes 50 ms
@@ -186,19 +175,10 @@ def summarize(tally: Tally, rules: Rules) -> Summary:
     of that moment apply, too.
     """
     counts = count_names(tally, rules)
-
-    def listed(dimension: Dimension) -> Counts:
-        return list_names(
-            counts[dimension.name], rules.min_group, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES
-        )
-
-    return Summary(
-        tally.size,
-        tally.established,
-        sum(cohort.size for cohort in tally.cohorts if cohort.day == tally.day),
-        listed(VERSION),
-        listed(IMAGE),
-        listed(ARCHITECTURE),
-        listed(RELEASE),
-        tally.answers,
-    )
+    limits = rules.min_group, MAX_SUMMARY_NAMES, MAX_SUMMARY_BYTES
+    versions, images, architectures, releases = [
+        list_names(counts[dimension.name], *limits) for dimension in (*RAW, RELEASE)
+    ]
+    reported = sum(cohort.size for cohort in tally.cohorts if cohort.day == tally.day)
+    totals = tally.size, tally.established, reported
+    return Summary(*totals, versions, images, architectures, releases, tally.answers)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from threading import Lock
 
-from collector.cache import EMPTY, State, Tally, records
-from collector.cache.tally import NULL
+from collector.cache import records
+from collector.cache.tally import EMPTY, NULL, State, Tally
 from collector.conf import DAY, conf
 from collector.numbers import archive, dimensions
 from collector.numbers.archive import Totals
@@ -60,9 +60,6 @@ class Snapshot(Memo):
             tally = self.once("established", tally.only_established)
         return tally.only(select(tally, filters.names, self.rules)) if filters.names else tally
 
-    def count(self, filters: Filters) -> int:
-        return self.select(filters).size
-
 
 class Snapshots:
     """Keeps the latest snapshot of the reports."""
@@ -105,5 +102,5 @@ def forget_names() -> None:
     snapshot = current()
     live = snapshot.tally.counts
     dimensions.group(tuple(live), snapshot.rules.config)  # has all live names cached
-    if dimensions.names_in.cache_info().currsize > len(live.keys() - {NULL}):
+    if dimensions.visible_names.cache_info().currsize > len(live.keys() - {NULL}):
         dimensions.forget_names()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import Tally
+from collector.cache.tally import Tally
 from collector.conf import conf
 from collector.numbers.answers import Answers
 from collector.numbers.breakdowns import (

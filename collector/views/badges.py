@@ -11,7 +11,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from msgspec import Meta, Struct
 
-from collector.cache import Unavailable
+from collector.cache.tally import Unavailable
 from collector.config import InvalidConfig
 from collector.numbers import filters
 from collector.numbers.days import iso_date
@@ -75,7 +75,7 @@ def badge_for(query: Mapping[str, Sequence[str]]) -> Badge:
         else:
             chosen = filters.parse(query)
             if snapshot.rules.config.latest or not any(one.is_latest for one in chosen.names):
-                count = snapshot.once(("instances", chosen), lambda: snapshot.count(chosen))
+                count = snapshot.once(("instances", chosen), lambda: snapshot.select(chosen).size)
             before = snapshot.count_before(chosen)
     if count is None:
         return Badge(label, UNKNOWN, color, UNKNOWN)

@@ -10,20 +10,10 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from collector import folding, patterns
-from collector.cache import answer_unit
-from collector.conf import conf
+from collector.cache.base import answer_unit
 from collector.numbers import filters, trends
-from collector.numbers.breakdowns import Folded
 from collector.numbers.days import iso, iso_date, to_day
-from collector.numbers.dimensions import (
-    ALL,
-    ARCHITECTURE,
-    FAMILY,
-    RAW,
-    RELEASE,
-    REPOSITORY,
-    Dimension,
-)
+from collector.numbers.dimensions import ALL, ARCHITECTURE, FOLDED, RAW, RELEASE, Dimension
 from collector.numbers.history import Day
 from collector.numbers.snapshot import Snapshot
 from collector.numbers.stats import Numbers, statistics
@@ -60,15 +50,6 @@ class Dashboard(SnapshotView):
     def body(self, snapshot: Snapshot) -> bytes:
         context = page_context(snapshot, dict(self.request.GET.lists()))
         return render_page("dashboard", "Instances", "dashboard", **context).encode()
-
-
-@dataclass(frozen=True)
-class FilterInForce:
-    """A filter of the page, and a link to the page without it."""
-
-    label: str
-    value: str
-    link: str
 
 
 @dataclass(frozen=True)
@@ -124,27 +105,24 @@ def page_context(snapshot: Snapshot, query: Query) -> dict[str, object]:
         "everything": everything,
         "established": percent(numbers.established, numbers.instances),
         "filtered": filtered,
-        "only_established": selected.established,
-        "by_name": bool(selected.names),
+        "selected": selected,
         "last": last and {"date": iso_date(last[0]), "totals": last[1]},
         "before": snapshot.count_before(selected),
         "filters": list(filters_in_force(chosen)),
-        "choices": [(raw.name, raw.label) for raw in RAW],
+        "choices": RAW,
         "query": urlencode({name: chosen[name] for name in chosen if name != PERIOD}, doseq=True),
         "hidden_inputs": [(name, value) for name, values in chosen.items() for value in values],
         "as_of": iso(time.time()),
         "today": list(numbers.last_reported.values())[-1],
         "change": None if last else change_since_last_week(by_day),
         "latest": latest_release(numbers),
-        "releases": share_table(RELEASE, numbers.folded, chosen, numbers),
         "not_releases": list(shares(RAW[0], numbers.folded.not_releases, chosen, numbers)),
-        "repositories": share_table(REPOSITORY, numbers.folded, chosen, numbers),
-        "families": share_table(FAMILY, numbers.folded, chosen, numbers),
-        "architectures": share_table(ARCHITECTURE, numbers, chosen, numbers),
-        "answers_day": everything.answers_day,
+        **{
+            dimension.breakdown: share_table(dimension, chosen, numbers)
+            for dimension in (*FOLDED, ARCHITECTURE)
+        },
         "answer_unit": answer_unit(),
         "answers": list(answer_tables(snapshot.rules.config.questions, everything)),
-        "conf": conf,
         "periods": [
             (label, name == period_of(chosen), link_to({**chosen, PERIOD: (name,)}))
             for name, (label, _) in PERIODS.items()
@@ -170,13 +148,13 @@ def query_of_form(query: Query) -> str | None:
     return urlencode({**chosen, by: (*chosen.get(by, ()), value)}, doseq=True)
 
 
-def filters_in_force(chosen: Query) -> Iterator[FilterInForce]:
-    """Yield the filters of the page."""
+def filters_in_force(chosen: Query) -> Iterator[tuple[str, str, str]]:
+    """Yield the label and the value of each filter, and a link to the page without it."""
     for name, values in chosen.items():
         for value in values if name != PERIOD else ():
             rest = {**chosen, name: [other for other in values if other != value]}
             label = ALL[name].label if name in ALL else name
-            yield FilterInForce(label, value, link_to(rest))
+            yield label, value, link_to(rest)
 
 
 def link_to(chosen: Query) -> str:
@@ -184,10 +162,9 @@ def link_to(chosen: Query) -> str:
     return "?" + urlencode(chosen, doseq=True)
 
 
-def share_table(
-    dimension: Dimension, breakdowns: Numbers | Folded, chosen: Query, numbers: Numbers
-) -> ShareTable:
-    """Return the table of a dimension from the breakdowns, folded or as sent."""
+def share_table(dimension: Dimension, chosen: Query, numbers: Numbers) -> ShareTable:
+    """Return the table of a dimension."""
+    breakdowns = numbers.folded if dimension in FOLDED else numbers
     names = getattr(breakdowns, dimension.breakdown)
     rows = list(shares(dimension, names, chosen, numbers))
     others = getattr(breakdowns.others, dimension.breakdown)

@@ -15,7 +15,8 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from msgspec import UNSET, Struct, UnsetType
 
-from collector.cache import CacheFull, Unavailable
+from collector.cache.base import CacheFull
+from collector.cache.tally import Unavailable
 from collector.conf import DAY, MAX_BODY
 from collector.refusal import Refusal
 from collector.views.layout import render_page

@@ -5,7 +5,9 @@ from typing import Annotated
 from django.http import HttpRequest, HttpResponse
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from collector.cache import CacheFull, TooManyValues, Unavailable, records
+from collector.cache import records
+from collector.cache.base import CacheFull, TooManyValues
+from collector.cache.tally import Unavailable
 from collector.conf import DAY, conf
 from collector.numbers import answers
 from collector.numbers.days import Timestamp, iso
@@ -13,6 +15,14 @@ from collector.reports.parsing import Version, parse, parse_forget
 from collector.reports.published import Update, known, update_for
 from collector.views import metrics
 from collector.views.endpoint import Endpoint, json_response, read_json
+
+READ_ANSWERS = Meta(
+    description="How each answer to a question of the table was read; null if it cannot be used. "
+    "It is the same whether or not the answer was counted."
+)
+NEWER_RELEASE = Meta(
+    description="Null if the version folds to no release or to none that is older."
+)
 
 
 class Receipt(Struct, frozen=True):
@@ -23,23 +33,8 @@ class Receipt(Struct, frozen=True):
         Meta(description="The version that the server stored; null if it had no room for it."),
     ]
     forgotten_at: Annotated[Timestamp, Meta(description="When the report is forgotten.")]
-    answers: (
-        Annotated[
-            dict[str, str | None],
-            Meta(
-                description="How each answer to a question of the table was read; null if it "
-                "cannot be used. It is the same whether or not the answer was counted."
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
-    update: (
-        Annotated[
-            Update | None,
-            Meta(description="Null if the version folds to no release or to none that is older."),
-        ]
-        | UnsetType
-    ) = UNSET
+    answers: Annotated[dict[str, str | None], READ_ANSWERS] | UnsetType = UNSET
+    update: Annotated[Update | None, NEWER_RELEASE] | UnsetType = UNSET
 
 
 class Ingest(Endpoint):
@@ -54,11 +49,8 @@ class Ingest(Endpoint):
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
             return self.accept(request)
-        except CacheFull:
-            metrics.count_report(CacheFull)
-            raise
-        except Unavailable:  # or a subclass
-            metrics.count_report(Unavailable)
+        except (CacheFull, Unavailable) as error:
+            metrics.count_report(CacheFull if isinstance(error, CacheFull) else Unavailable)
             raise
 
     def accept(self, request: HttpRequest) -> HttpResponse:

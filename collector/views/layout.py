@@ -8,11 +8,7 @@ from collector import __version__
 from collector.conf import conf
 from collector.fingerprint import fingerprint
 
-# The name of the path, the name of the page, and the label.
-NAVIGATION = [
-    (f"collector-{name}", name, label)
-    for name, label in (("dashboard", "Dashboard"), ("docs", "Docs"), ("clients", "Clients"))
-]
+NAVIGATION = {"dashboard": "Dashboard", "docs": "Docs", "clients": "Clients"}  # labels by page
 DESCRIPTION = (
     "How many instances of {project} there are and what they run: what is counted, what is kept, "
     "and for how long."
@@ -32,11 +28,8 @@ def render_page(template: str, title: str, name: str = "", **context: object) ->
         {
             "title": title,
             "description": DESCRIPTION.format(project=conf.project_name),
-            "project": conf.project_name,
+            "conf": conf,
             "release": __version__,
-            "revision": conf.revision,
-            "source_url": conf.source_url,
-            "unchecked": conf.unchecked,
             "fingerprint": fingerprint(),
             "navigation": NAVIGATION,
             "page": name,

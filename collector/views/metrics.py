@@ -12,8 +12,8 @@ from typing import NamedTuple
 from prometheus_client import CONTENT_TYPE_LATEST, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from collector.cache import CacheFull, Unavailable
-from collector.cache.tally import NULL
+from collector.cache.base import CacheFull
+from collector.cache.tally import NULL, Unavailable
 from collector.conf import DAY, conf
 from collector.config import source
 from collector.folding import OTHER

@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 description of the API, from the types of its requests and responses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -39,24 +39,33 @@ MEANINGS = {
     415: "The Content-Type is not application/json.",
     503: "The server is full, or its store does not respond. Retry-After says when to try again.",
 }
+READ = (200, 304, 503)
+SELECTED = (200, 304, 400, 503)
 INVALID_BODY = (400, 408, 411, 413, 415)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A request and its responses by status: a type for JSON, a media type, or None for no body."""
+    """A request, and the statuses of its responses, the first of which has the content."""
 
     name: str  # of the path in urls.py
     summary: str
-    responses: dict[int, Any]
+    content: Any  # a type for JSON, a media type, or None for no body
+    statuses: tuple[int, ...] = (200, 304)
     parameters: tuple[dict[str, Any], ...] = ()
-    refusals: tuple[int, ...] = ()
     body: Any = None  # the type of the body of a POST
-    example: Callable[[], Any] | None = None  # makes an example of the body
 
     @property
     def method(self) -> str:
         return "post" if self.body else "get"
+
+    @property
+    def responses(self) -> dict[int, Any]:
+        """The content of the response with each status."""
+        first, *others = self.statuses
+        long_query = {414: HTML} if self.parameters else {}
+        rest = {status: ErrorBody if status >= 400 else None for status in others}
+        return {first: self.content} | rest | long_query
 
 
 def _parameter(name: str, meaning: str, **schema: Any) -> dict[str, Any]:
@@ -88,14 +97,12 @@ FILTERS = tuple(
     for dimension in ALL.values()
 )
 SELECTION = (*FILTERS, ESTABLISHED)
-PERIOD = (
-    _parameter(
-        charts.PERIOD,
-        "What the chart of growth shows: the latest 90 days, a year, or all days.",
-        type="string",
-        enum=list(charts.PERIODS),
-        default=charts.PERIOD_DEFAULT,
-    ),
+PERIOD = _parameter(
+    charts.PERIOD,
+    "What the chart of growth shows: the latest 90 days, a year, or all days.",
+    type="string",
+    enum=list(charts.PERIODS),
+    default=charts.PERIOD_DEFAULT,
 )
 DATES = tuple(
     _parameter(
@@ -128,102 +135,80 @@ QUESTION = (
     _parameter("is", "Count only this answer.", **ANY_TEXT),
 )
 OPERATIONS = (
-    Operation(
-        "root",
-        "Send a report",
-        {201: Receipt},
-        refusals=(*INVALID_BODY, 503),
-        body=Body,
-        example=lambda: example(conf.questions),
-    ),
+    Operation("root", "Send a report", Receipt, (201, *INVALID_BODY, 503), body=Body),
     Operation(
         "forget",
         "Erase a report; the response is the same if the id is not known",
-        {204: None},
-        refusals=(*INVALID_BODY, 503),
+        None,
+        (204, *INVALID_BODY, 503),
         body=Forget,
-        example=lambda: {"id": example()["id"]},
     ),
     Operation(
         "stats",
         "Get the statistics of the instances that the filters select",
-        {200: Numbers, 304: None},
+        Numbers,
+        SELECTED,
         SELECTION,
-        (400, 503),
     ),
-    Operation(
-        "history", "Get the statistics of past days", {200: History, 304: None}, DATES, (400, 503)
-    ),
+    Operation("history", "Get the statistics of past days", History, SELECTED, DATES),
     Operation(
         "history-csv",
         "Get the statistics of past days as a table: date, breakdown, name, instances",
-        {200: "text/csv", 304: None},
+        "text/csv",
+        SELECTED,
         DATES,
-        (400, 503),
     ),
     Operation(
         "archive",
         "Get the totals of past days and instances by release, to save them for years",
-        {200: "text/csv", 304: None},
-        refusals=(503,),
+        "text/csv",
+        READ,
     ),
     Operation(
         "growth",
         "Get a chart of the number of instances by day",
-        {200: SVG, 304: None},
-        (*PERIOD, ESTABLISHED),
-        (400, 503),
+        SVG,
+        SELECTED,
+        (PERIOD, ESTABLISHED),
     ),
     Operation(
-        "adoption",
-        "Get a chart of the share of each known release by day, over a year",
-        {200: SVG, 304: None},
-        refusals=(503,),
+        "adoption", "Get a chart of the share of each known release by day, over a year", SVG, READ
     ),
-    Operation("badge", "Redirect to shields.io, which draws the badge", {302: None}, BADGE),
-    Operation("badge-svg", "Get a badge", {200: SVG, 304: None}, BADGE),
+    Operation("badge", "Redirect to shields.io, which draws the badge", None, (302,), BADGE),
+    Operation("badge-svg", "Get a badge", SVG, parameters=BADGE),
     Operation(
         "badge-json",
         "Get the description of a badge for shields.io",
-        {200: BadgeDescription, 304: None},
-        BADGE,
+        BadgeDescription,
+        parameters=BADGE,
     ),
     Operation(
         "metrics",
         "Get the statistics and the state of the process, for Prometheus",
-        {200: "text/plain"},
-        refusals=(503,),
+        "text/plain",
+        (200, 503),
     ),
-    Operation("openapi", "Get this description", {200: dict[str, Any], 304: None}),
-    Operation("root", "Redirect to the docs", {302: HTML}),
+    Operation("openapi", "Get this description", dict[str, Any]),
+    Operation("root", "Redirect to the docs", HTML, (302,)),
     Operation(
         "dashboard",
         "Get the dashboard of the instances that the filters select",
-        {200: HTML, 302: None, 304: None},
-        (*SELECTION, *PERIOD),
-        (400, 503),
+        HTML,
+        (200, 302, 304, 400, 503),
+        (*SELECTION, PERIOD),
     ),
-    Operation("docs", "Get the docs", {200: HTML, 304: None}),
-    Operation("clients", "Get the page about consent and about clients", {200: HTML, 304: None}),
-    Operation("healthz", "Check that the server is alive", {200: Health}),
-    Operation("readyz", "Check that the server can accept reports", {200: Status}, refusals=(503,)),
+    Operation("docs", "Get the docs", HTML),
+    Operation("clients", "Get the page about consent and about clients", HTML),
+    Operation("healthz", "Check that the server is alive", Health, (200,)),
+    Operation("readyz", "Check that the server can accept reports", Status, (200, 503)),
 )
 TYPES = (
     ErrorBody,
     *(each.body for each in OPERATIONS if each.body),
-    *(kind for each in OPERATIONS for kind in each.responses.values() if isinstance(kind, type)),
+    *(each.content for each in OPERATIONS if isinstance(each.content, type)),
 )
-# The members that a table of the configuration file adds: the table, the type, the member.
-OPTIONAL = (
-    ("questions", "Numbers", "answers_day"),
-    ("questions", "Numbers", "answers"),
-    ("questions", "Numbers", "answered"),
-    ("questions", "Day", "answers"),
-    ("questions", "Day", "answered"),
-    ("questions", "Receipt", "answers"),
-    ("releases", "Numbers", "published"),
-    ("releases", "Receipt", "update"),
-)
+# The members that a table of the configuration file adds to responses.
+ADDED = {"questions": ("answers_day", "answers", "answered"), "releases": ("published", "update")}
 
 
 @remembered
@@ -256,18 +241,18 @@ def schemas() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(
         TYPES, ref_template=SCHEMAS, schema_hook=lambda type_: {}
     )
-    for table, name, member in OPTIONAL:
-        if getattr(conf.config, table):
-            components[name]["required"].append(member)
-        else:
-            del components[name]["properties"][member]
+    body = components["Body"]["properties"]
+    del body["answers"]
+    for table, members in ADDED.items():
+        for schema, member in product(components.values(), members):
+            if member in schema["properties"] and getattr(conf.config, table):
+                schema["required"].append(member)
+            else:
+                schema["properties"].pop(member, None)
     if not conf.config.releases:
-        for name in ("Published", "Update"):
-            del components[name]
-    body = components["Body"]
-    body["properties"].pop("answers")
+        del components["Published"], components["Update"]
     if conf.questions:
-        body["properties"]["answers"] = _answers()
+        body["answers"] = _answers()
     return components
 
 
@@ -283,24 +268,23 @@ def _answers() -> dict[str, Any]:
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
-    refusals: dict[int, Any] = dict.fromkeys(operation.refusals, ErrorBody)
-    if operation.parameters:
-        refusals[414] = HTML
     description: dict[str, Any] = {
         "operationId": f"{operation.method}-{operation.name}",
         "summary": operation.summary,
         "responses": {
             str(status): {"description": MEANINGS[status], **_content(content)}
-            for status, content in sorted({**operation.responses, **refusals}.items())
+            for status, content in sorted(operation.responses.items())
         },
     }
     if operation.parameters:
         description["parameters"] = list(operation.parameters)
         if conf.questions and operation.parameters is BADGE:
             description["parameters"] += QUESTION
-    if operation.example:
+    if operation.body:
         content = _content(operation.body)
-        content["content"][JSON]["example"] = operation.example()
+        report = example(conf.questions)
+        sent = report if operation.body is Body else {"id": report["id"]}
+        content["content"][JSON]["example"] = sent
         description["requestBody"] = {"required": True, **content}
     return description
 

@@ -12,8 +12,8 @@ from collections import Counter
 
 import gevent
 
-from collector.cache import Unavailable
 from collector.cache.redis import RedisCache
+from collector.cache.tally import Unavailable
 
 GREENLETS = 2000
 

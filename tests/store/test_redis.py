@@ -15,9 +15,10 @@ import pytest
 from django.test import override_settings
 from hypothesis import settings
 
-from collector.cache import Tally, Unavailable, connection, encode
+from collector.cache import connection
 from collector.cache.redis import RedisCache
 from collector.cache.server_requirements import REQUIREMENTS
+from collector.cache.tally import Tally, Unavailable, encode
 from collector.conf import records_cache
 from tests.conftest import NOON
 from tests.store.redis_server import RedisServer

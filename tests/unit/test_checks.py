@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.checks import run_checks
 
-from collector.cache import Unavailable
 from collector.cache.connection import client
 from collector.cache.redis import RedisCache
+from collector.cache.tally import Unavailable
 from collector.checks import check_store
 from tests.servers import free_port
 

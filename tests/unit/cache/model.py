@@ -8,7 +8,8 @@ import time_machine
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from collector.cache import EMPTY, CacheFull, Tally, TooManyValues, encode
+from collector.cache.base import CacheFull, TooManyValues
+from collector.cache.tally import EMPTY, Tally, encode
 
 DAY = 86400
 RETENTION, HISTORY, MAX_ENTRIES, MAX_VALUES = 3, 5, 6, 3

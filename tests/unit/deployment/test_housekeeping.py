@@ -2,7 +2,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from collector.cache import Unavailable
+from collector.cache.tally import Unavailable
 from tracking_site import housekeeping
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from collector.cache import Cohort, State, Tally, encode
+from collector.cache.tally import Cohort, State, Tally, encode
 from collector.config import Config, Hide
 from collector.numbers.dimensions import Rules
 from collector.numbers.filters import parse
@@ -65,7 +65,7 @@ def folded(*rows, rules=NO_RULES):
 def count(*rows, rules=NO_RULES, **query):
     """The number of instances that the filters match, which is the same on every surface."""
     snapshot, filters = snapshot_of(*rows, rules=rules), parse(query)
-    counted = snapshot.count(filters)
+    counted = snapshot.select(filters).size
     assert snapshot.select(filters).size == counted
     assert statistics(snapshot, filters).instances == counted
     return counted

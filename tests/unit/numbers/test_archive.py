@@ -8,7 +8,8 @@ from django.core.checks import run_checks
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from collector.cache import decode, records
+from collector.cache import records
+from collector.cache.tally import decode
 from collector.checks import START_TAG
 from collector.conf import ARCHIVE_BYTES, conf
 from collector.numbers import archive, snapshot, trends

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collector.cache import Tally, decode, encode, records
+from collector.cache import records
+from collector.cache.tally import Tally, decode, encode
 from collector.conf import DAY as SECONDS
 from collector.numbers import history
 from tests.unit.numbers.builders import NO_RULES, row, tally_of

@@ -7,7 +7,8 @@ from unittest.mock import Mock, patch
 
 import pytest
 
-from collector.cache import encode, records
+from collector.cache import records
+from collector.cache.tally import encode
 from collector.numbers import dimensions, history, memo, snapshot
 from collector.numbers.filters import NO_FILTERS, parse
 from collector.numbers.history import Summary
@@ -83,7 +84,7 @@ def test_a_snapshot_has_all_numbers_of_one_moment(clock, report):
     assert statistics(before).instances == 1
     assert statistics(before, everything).instances == 1
     assert statistics(before, everything).versions == statistics(before).versions == {"1": 1}
-    assert before.count(everything) == before.count(NO_FILTERS) == 1
+    assert before.select(everything).size == before.select(NO_FILTERS).size == 1
     assert before.past.summaries == {}
 
 
@@ -125,7 +126,7 @@ def test_names_that_nobody_reports_are_forgotten(client, report, post):
     post({"id": known}, "/forget")
     housekeeping.run(housekeeping.JOBS)
     assert snapshot.current().results == {}
-    assert dimensions.names_in.cache_info().currsize == 0
+    assert dimensions.visible_names.cache_info().currsize == 0
     assert dimensions.release.cache_info().currsize == 0
     assert dimensions.repository.cache_info().currsize == 0
 
@@ -135,7 +136,7 @@ def test_names_that_are_still_reported_stay_known(client, report):
     report(app="v1.0.0", image="ghcr.io/a/b")
     client.get("/stats")
     housekeeping.run(housekeeping.JOBS)
-    assert dimensions.names_in.cache_info().currsize == 1
+    assert dimensions.visible_names.cache_info().currsize == 1
 
 
 def test_a_summary_that_another_process_kept_first_wins(clock, report):

@@ -126,7 +126,7 @@ def test_a_name_is_a_link_that_filters_and_keeps_the_other_filters(report):
 
 def test_each_filter_has_a_link_that_removes_it(report):
     chosen = context(app=["1", "2"], arch=["arm"])["filters"]
-    assert [(one.value, one.link) for one in chosen] == [
+    assert [(value, link) for _, value, link in chosen] == [
         ("1", "?app=2&arch=arm"),
         ("2", "?app=1&arch=arm"),
         ("arm", "?app=1&app=2"),

@@ -12,7 +12,8 @@ import pytest
 from django.test import RequestFactory
 from django.urls import set_script_prefix
 
-from collector.cache import Unavailable, records
+from collector.cache import records
+from collector.cache.tally import Unavailable
 from collector.views.badges import BadgeSvg
 from collector.views.documents import Root
 from collector.views.exports import Stats

@@ -3,8 +3,10 @@ from unittest.mock import patch
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.cache import CacheFull, Unavailable, records
+from collector.cache import records
+from collector.cache.base import CacheFull
 from collector.cache.connection import UnmetRequirements
+from collector.cache.tally import Unavailable
 from collector.views import metrics
 
 NOON = 1773144000
