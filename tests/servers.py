@@ -152,8 +152,9 @@ class Server:
 
     @property
     def master(self):
-        """The process id of gunicorn's master."""
-        return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])
+        """The process id of gunicorn's master, or of the program that runs in its place."""
+        started = re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)
+        return int(started[1]) if started else self.process.pid
 
     def workers(self):
         """Return the process ids of the workers."""

@@ -64,8 +64,6 @@ def shop(project):
     server = Server(command=command, cwd=folder, port=port, **python)
     server.wait_for("Starting development server").wait_for_response("/usage/readyz")
     yield server
-    server.process.terminate()
-    server.process.wait()
     server.stop()
 
 
