@@ -10,12 +10,6 @@ import pytest
 from tests.servers import ROOT, report
 
 
-def assert_refused(server, sentence):
-    assert server.wait_until_ended() > 0
-    assert sentence in server.output
-    assert "Traceback" not in server.output
-
-
 def test_startup_logs_what_is_counted_for_how_long_and_where_to_look(start):
     server = start(PROJECT_NAME="Something", RETENTION_DAYS="30").wait_until_ready()
     (line,) = [line for line in server.output.splitlines() if "Headcount" in line]
@@ -43,7 +37,7 @@ def test_an_option_that_breaks_a_promise_aborts_startup_and_leaves_no_file(
     """`tests/unit/deployment/test_options.py` has all options."""
     written = tmp_path / "written"
     server = start(*arguments.replace("WRITTEN", str(written)).split())
-    assert_refused(server, sentence)
+    server.assert_refuses_to_start(sentence)
     assert not written.exists()
 
 
@@ -68,7 +62,7 @@ def test_the_application_refuses_a_gunicorn_that_has_not_read_its_configuration(
     ],
 )
 def test_an_invalid_environment_aborts_startup(start, environ, sentence):
-    assert_refused(start(**environ), sentence)
+    start(**environ).assert_refuses_to_start(sentence)
 
 
 def test_a_configuration_that_became_invalid_stops_the_server_at_a_reload(start, tmp_path):
@@ -78,7 +72,7 @@ def test_a_configuration_that_became_invalid_stops_the_server_at_a_reload(start,
     with conf.open("a") as file:
         file.write(f"\nworkers = 2\nerrorlog = {str(tmp_path / 'written')!r}\n")
     server.process.send_signal(signal.SIGHUP)
-    assert_refused(server, "is refused")
+    server.assert_refuses_to_start("is refused")
     assert not (tmp_path / "written").exists()
 
 
