@@ -157,6 +157,11 @@ def test_a_proxy_passes_on_neither_a_cookie_nor_who_asks(in_front, echo, tmp_pat
         assert secret not in received
 
 
+def test_a_proxy_logs_no_address_when_headcount_is_stopped(proxy, behind):
+    behind.stop()
+    assert proxy.post(report()).status == 502
+
+
 def test_a_proxy_does_not_pass_on_the_metrics(proxy):
     for path in ("/metrics", "/metrics/", "/%6detrics", "//metrics", "/x/../metrics"):
         response = proxy.request("GET", path)
@@ -226,8 +231,3 @@ def test_nginx_limits_networks_by_the_real_address_behind_a_proxy_that_it_trusts
         assert forwarded(*(f"2001:a0a:0:{number}00::1" for number in range(10))) == [400] * 10
         assert forwarded("2001:a0a::1", "2001:a0a:0:ffff:1:2:3:4") == [429] * 2
         assert forwarded("2001:a0a:1::1", "2002:a0a::1") == [400] * 2
-
-
-def test_caddy_logs_no_address_when_headcount_is_stopped(caddy, behind):
-    behind.stop()
-    assert caddy.post(report()).status == 502

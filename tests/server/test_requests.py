@@ -54,11 +54,7 @@ def test_a_client_that_floods_the_server_with_a_body_is_cut_off(server, head, fr
 
 @pytest.mark.parametrize(
     "charset",
-    [
-        *("charset=hex", "charset=undefined", "charset=idna", "charset=utf-8", "charset=utf-16"),
-        *("charset=none-such", "charset*=utf-99''x", "charset*=utf-8''%ff"),
-        "charset*=undefined'x'%ff",
-    ],
+    ["charset=hex", "charset=undefined", "charset*=utf-99''x", "charset*=undefined'x'%ff"],
 )
 def test_no_charset_changes_or_breaks_a_response(server, charset):
     for path in ("/", "/healthz", "/stats", "/nothing"):
