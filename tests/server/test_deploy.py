@@ -21,8 +21,10 @@ SCALE = yaml.safe_load((ROOT / "compose.scale.yaml").read_text())["services"]
 RENDER = yaml.safe_load((ROOT / "render.yaml").read_text())["services"][0]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 UNITS = (
-    *("headcount.service", "headcount.socket"),
-    *("headcount-archive.service", "headcount-archive.timer"),
+    "headcount.service",
+    "headcount.socket",
+    "headcount-archive.service",
+    "headcount-archive.timer",
 )
 SERVICE = (ROOT / "deploy" / "headcount.service").read_text()
 
