@@ -25,8 +25,6 @@ INSTRUMENTED = "tests.server.instrumented"
 ID = "fdb45536-cba8-4204-b352-71fc1062fd95"
 # A shell makes its background jobs ignore this signal, and the servers would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Runs a command with a listening socket as systemd hands it over, sd_listen_fds(3).
-HAND_OVER = 'exec 3<&{}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
 
 
 def report(id=None, **version):
@@ -38,8 +36,7 @@ def report(id=None, **version):
 class Server:
     """A gunicorn process; `output` is what it printed so far.
 
-    `under` is a command that runs gunicorn; `command` is one that runs in its place. With
-    `inherited`, the server listens on that open socket.
+    `under` is a command that runs gunicorn, and `command` is one that runs in its place.
     """
 
     def __init__(
@@ -50,17 +47,15 @@ class Server:
         under=(),
         cwd=ROOT,
         port=None,
-        inherited=None,
+        pass_fds=(),
         **environ,
     ):
         self.port = port or free_port()
-        if inherited is not None:
-            under = ("bash", "-c", HAND_OVER.format(inherited))
         gunicorn = [Path(sys.executable).with_name("gunicorn"), wsgi, *arguments]
         self.process = subprocess.Popen(
             [*under, *(command or gunicorn)],
             cwd=cwd,
-            pass_fds=() if inherited is None else [inherited],
+            pass_fds=pass_fds,
             env={"PATH": os.environ["PATH"], "PORT": str(self.port)} | environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -82,6 +77,12 @@ class Server:
         """Wait until a condition is true."""
         wait_until(condition, self)
         return self
+
+    def assert_refuses_to_start(self, sentence):
+        """Wait until the process ended by itself, and expect a reason and no traceback."""
+        assert self.wait_until_ended() > 0
+        assert sentence in self.output
+        assert "Traceback" not in self.output
 
     def wait_until_ended(self):
         """Wait until the process ended by itself; return its exit code."""
@@ -152,8 +153,9 @@ class Server:
 
     @property
     def master(self):
-        """The process id of gunicorn's master."""
-        return int(re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)[1])
+        """The process id of gunicorn's master, or of the program that runs in its place."""
+        started = re.search(r"\[(\d+)\] \[INFO\] Starting gunicorn", self.output)
+        return int(started[1]) if started else self.process.pid
 
     def workers(self):
         """Return the process ids of the workers."""

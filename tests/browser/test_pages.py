@@ -88,10 +88,8 @@ def test_the_labels_of_a_chart_do_not_overlap_on_a_phone(visit):
     ("script", "problem"),
     [
         ("document.body.style.width = '999px'", "too wide"),
-        ("document.body.append(document.createElement('img'))", "image-alt"),
         ("document.body.style.color = 'silver'", "color-contrast"),
         ("new Image().src = 'http://other.example/'", "Content Security Policy"),
-        ("document.body.setAttribute('onclick', '1')", "Content Security Policy"),
         ("setTimeout(() => { throw 1 })", "error"),
         ("console.log('anything')", "anything"),
     ],

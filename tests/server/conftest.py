@@ -1,12 +1,14 @@
 import contextlib
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.server.misbehaving import Misbehaving
-from tests.servers import Server
+from tests.servers import ROOT, Server
 
 
 @pytest.fixture
@@ -30,3 +32,12 @@ def fresh(server: Server) -> Iterator[Server]:
     assert server.stats()["instances"] == 0
     yield server
     assert server.stats()["instances"] == 0
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone in which the first command of the README was run."""
+    for name in ("collector", "tracking_site", "gunicorn.conf.py"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    return tmp_path

@@ -46,11 +46,11 @@ DAILY = [day * 86_400 for day in range(5) for _ in range(DAY)]  # a report on ea
 OUTAGE, MOMENT = range(HOUR, 2 * HOUR), 6 * HOUR
 
 
-def taking_turns(number):
-    """Return the time of the last refusal of two workers, of which only this one refused any."""
+def taking_turns():
+    """Return the time of the last refusal of two workers, of which only the second refused any."""
     for scrape in range(2 * DAY):
         refusals = [each for each in (*OUTAGE, MOMENT) if each <= scrape]
-        yield 60 * STEP * max(refusals, default=0) if scrape % 2 == number else 0
+        yield 60 * STEP * max(refusals, default=0) if scrape % 2 else 0
 
 
 SCENARIOS = {
@@ -85,18 +85,15 @@ SCENARIOS = {
         RUNS | {"instances": [900] * HOUR + [901] * HOUR + [1000], "newest": DAILY},
         {HOUR + 3: {"HeadcountNearlyFull"}, 2 * HOUR: {"HeadcountNearlyFull", "HeadcountFull"}},
     ),
-    **{
-        f"only worker {number} of two is without the store, for an hour and for a moment": (
-            RUNS | {"newest": DAILY, "refused": [*taking_turns(number)]},
-            {
-                OUTAGE[0] + number: {"HeadcountStoreAway"},
-                OUTAGE[-1] + 3: set(),
-                MOMENT + number: {"HeadcountStoreAway"},
-                MOMENT + 3: set(),
-            },
-        )
-        for number in (0, 1)
-    },
+    "only one worker of two is without the store, for an hour and for a moment": (
+        RUNS | {"newest": DAILY, "refused": [*taking_turns()]},
+        {
+            OUTAGE[0] + 1: {"HeadcountStoreAway"},
+            OUTAGE[-1] + 3: set(),
+            MOMENT + 1: {"HeadcountStoreAway"},
+            MOMENT + 3: set(),
+        },
+    ),
     "the file becomes invalid, and is mended": (
         RUNS | {"newest": DAILY, "valid": [1] * HOUR + [0] * HOUR + [1]},
         {HOUR + 2: {"HeadcountInvalidFile"}, 2 * HOUR: set()},

@@ -54,9 +54,14 @@ def test_a_server_that_stops_sends_the_receipt_of_every_report_that_it_counted(s
 
 
 def test_a_restart_on_a_socket_that_stays_open_loses_no_connection(start):
-    """As systemd hands it over: the socket outlives each server."""
+    """As systemd hands it over, sd_listen_fds(3): the socket outlives each server."""
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
-        socket_of_both = {"inherited": listener.fileno(), "port": listener.getsockname()[1]}
+        hand_over = f'exec 3<&{listener.fileno()}; LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"'
+        socket_of_both = {
+            "under": ("bash", "-c", hand_over),
+            "pass_fds": [listener.fileno()],
+            "port": listener.getsockname()[1],
+        }
         first = start(**socket_of_both).wait_until_ready()
         with storm(first) as outcomes:
             first.stop(signal.SIGTERM)

@@ -5,13 +5,12 @@ import struct
 
 import pytest
 
-from tests.servers import ID, Server, free_port
+from tests.servers import ID, free_port
 
 AGENT = "Manyfold-UsageReportingJob"
 HOST = f"{ID}.example.org"
 FORWARDED = "203.0.113.9"
 LOUD = ("--log-level", "debug", "--access-logfile", "-")
-SOURCES = ("127.0.0.77", "::1")
 
 COMMON = f"Host: {HOST}\r\nUser-Agent: {AGENT}\r\nX-Forwarded-For: {FORWARDED}\r\n"
 JSON = f"{COMMON}Content-Type: application/json\r\n"
@@ -82,45 +81,25 @@ def assert_names_no_one(text, source):
         assert quoted not in text
 
 
-@pytest.fixture(scope="module", params=SOURCES)
-def source(request):
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def printed(source):
-    """The responses to all texts, and what the server printed until it stopped."""
+@pytest.mark.parametrize("source", ["127.0.0.77", "::1"])
+def test_no_line_names_anyone_whatever_arrives(start, source):
     port = free_port()
     host = "[::1]" if ":" in source else "127.0.0.1"
-    server = Server(*LOUD, "--bind", f"{host}:{port}", port=port).wait_for("Booting worker")
-    responses = {}
-    try:
-        for name, text in (SERVED | MALFORMED).items():
-            responses[name] = server.exchange(text.encode("latin-1"), source=source)
-            cut(server, source, text[: len(text) // 2])
-    finally:
-        server.stop()
-    return responses, server.output[server.output.index("Booting worker") :]
-
-
-def test_no_line_names_anyone_and_each_says_where_it_comes_from(printed, source):
-    _, lines = printed
+    server = start(*LOUD, "--bind", f"{host}:{port}", port=port).wait_for("Booting worker")
+    for name, text in (SERVED | MALFORMED).items():
+        response = server.exchange(text.encode("latin-1"), source=source)
+        if name in SERVED:
+            assert response.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4")), name
+        else:
+            assert response[9:12] not in (b"200", b"500"), name
+        cut(server, source, text[: len(text) // 2])
+    server.stop()
+    lines = server.output[server.output.index("Booting worker") :]
     assert_names_no_one(lines, source)
     assert "[WARNING] gunicorn.error: glogging.py:" in lines
-
-
-def test_every_served_request_has_an_access_line_without_its_path_and_headers(printed):
-    _, lines = printed
     access = [line for line in lines.splitlines() if line.startswith("- ")]
     assert len(access) >= len(SERVED)
     assert all(line.endswith('"-" "-"') for line in access)
-
-
-def test_the_application_responds_to_each_well_formed_request_and_no_malformed_one(printed):
-    responses, _ = printed
-    for name, response in responses.items():
-        served = response.startswith((b"HTTP/1.1 2", b"HTTP/1.1 4"))
-        assert served if name in SERVED else response[9:12] not in (b"200", b"500")
 
 
 def test_a_failure_is_logged_with_its_location_and_without_the_request(start):

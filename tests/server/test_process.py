@@ -1,6 +1,5 @@
 """How the process starts, what it refuses, and how it stops."""
 
-import json
 import os
 import signal
 import time
@@ -9,12 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.servers import ROOT, report
-
-
-def assert_refused(server, sentence):
-    assert server.wait_until_ended() > 0
-    assert sentence in server.output
-    assert "Traceback" not in server.output
 
 
 def test_startup_logs_what_is_counted_for_how_long_and_where_to_look(start):
@@ -33,40 +26,18 @@ ONE_WORKER = "The reports are in the memory of one process"
     ("arguments", "sentence"),
     [
         ("--workers 2", f"workers 2 is refused. {ONE_WORKER}"),
-        ("--workers 0", "workers is refused"),
-        ("--timeout 30", f"timeout 30 is refused. {ONE_WORKER}"),
-        ("--worker-class gthread", "worker_class is refused"),
-        ("--keep-alive 100000", "keepalive must be between 1 and 10"),
-        ("--worker-connections 100000", "worker_connections must be between 1 and "),
-        ("--limit-request-line 0", "limit_request_line must be between 1 and 8190"),
-        ("--http-parser auto", "http_parser is refused"),
-        ("--proxy-protocol", "proxy_protocol is refused"),
-        ("--forwarded-allow-ips=*", "forwarded_allow_ips is refused"),
-        ("--pid FOLDER/written", "pidfile is refused"),
-        ("--error-logfile FOLDER/written", "errorlog is refused"),
-        ("--access-logfile FOLDER/written", "accesslog is refused"),
-        ("--log-config FOLDER/log.ini", "logconfig is refused"),
-        ("--log-config-json FOLDER/log.json", "logconfig_json is refused"),
         ("--logger-class gunicorn.glogging.Logger", "logger_class is refused"),
-        ("-c FOLDER/conf.py", "logconfig_dict is refused"),
+        ("--pid WRITTEN", "pidfile is refused"),
+        ("--error-logfile WRITTEN", "errorlog is refused"),
     ],
 )
 def test_an_option_that_breaks_a_promise_aborts_startup_and_leaves_no_file(
     start, tmp_path, arguments, sentence
 ):
+    """`tests/unit/deployment/test_options.py` has all options."""
     written = tmp_path / "written"
-    (tmp_path / "log.ini").write_text(
-        "[loggers]\nkeys=root\n[handlers]\nkeys=file\n[formatters]\nkeys=\n"
-        "[logger_root]\nhandlers=file\n[handler_file]\nclass=FileHandler\n"
-        f"args=({str(written)!r},)\n"
-    )
-    file = {"class": "logging.FileHandler", "filename": str(written)}
-    config = {"version": 1, "handlers": {"file": file}, "root": {"handlers": ["file"]}}
-    (tmp_path / "log.json").write_text(json.dumps(config))
-    conf = (ROOT / "gunicorn.conf.py").read_text()
-    (tmp_path / "conf.py").write_text(f"{conf}\nlogconfig_dict = {config}\n")
-    server = start(*arguments.replace("FOLDER", str(tmp_path)).split())
-    assert_refused(server, sentence)
+    server = start(*arguments.replace("WRITTEN", str(written)).split())
+    server.assert_refuses_to_start(sentence)
     assert not written.exists()
 
 
@@ -79,11 +50,9 @@ def test_the_application_refuses_a_gunicorn_that_has_not_read_its_configuration(
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
-        ({"WEB_CONCURRENCY": "2"}, ONE_WORKER),
         ({"GUNICORN_CMD_ARGS": "--workers=3"}, ONE_WORKER),
         ({"STATIC_ROOT": "/nonexistent"}, "Run `manage.py collectstatic`"),
         ({"RETENTION_DAYS": "soon"}, "RETENTION_DAYS is 'soon'"),
-        ({"HIDE_APP": "rude"}, "Unset it, and write `app` in [hide] into the file"),
         (
             {"CONFIG_FILE": "nowhere.toml"},
             "CONFIG_FILE is 'nowhere.toml'. The configuration file cannot be read: No such file",
@@ -93,7 +62,7 @@ def test_the_application_refuses_a_gunicorn_that_has_not_read_its_configuration(
     ],
 )
 def test_an_invalid_environment_aborts_startup(start, environ, sentence):
-    assert_refused(start(**environ), sentence)
+    start(**environ).assert_refuses_to_start(sentence)
 
 
 def test_a_configuration_that_became_invalid_stops_the_server_at_a_reload(start, tmp_path):
@@ -103,7 +72,7 @@ def test_a_configuration_that_became_invalid_stops_the_server_at_a_reload(start,
     with conf.open("a") as file:
         file.write(f"\nworkers = 2\nerrorlog = {str(tmp_path / 'written')!r}\n")
     server.process.send_signal(signal.SIGHUP)
-    assert_refused(server, "is refused")
+    server.assert_refuses_to_start("is refused")
     assert not (tmp_path / "written").exists()
 
 

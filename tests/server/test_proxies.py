@@ -3,10 +3,8 @@
 import http.client
 import http.server
 import json
-import os
 import re
 import socket
-import subprocess
 import tempfile
 import threading
 from contextlib import closing, contextmanager
@@ -15,7 +13,7 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.servers import ID, ROOT, START_TIMEOUT, Server, free_port, needs, report
+from tests.servers import ID, ROOT, Server, free_port, needs, report
 
 NGINX = (ROOT / "deploy" / "nginx.conf").read_text()
 TRUST = {
@@ -25,43 +23,18 @@ TRUST = {
 }
 
 
-class Proxy(Server):
-    """A proxy in front of a server."""
-
-    def __init__(self, command, port, **environ):
-        self.port = port
-        self.output = ""  # `end` returns what the proxy prints
-        self.process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={"PATH": os.environ["PATH"]} | environ,
-        )
-
-    def end(self):
-        """Stop the proxy; return what it printed."""
-        self.process.terminate()
-        output, _ = self.process.communicate(timeout=START_TIMEOUT)
-        return output
-
-    def statuses(self, bodies, source="127.0.0.1", path="/", **headers):
-        """Send a body after the other on one connection; return the statuses."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, source_address=(source, 0))
-        headers = {"Content-Type": "application/json"} | headers
-        with closing(connection):
-            statuses = []
-            for body in bodies:
-                connection.request("POST", path, body, headers)
-                with connection.getresponse() as response:
-                    response.read()
-                    statuses.append(response.status)
-            return statuses
-
-    def forwarded(self, *addresses):
-        """Send a report for each address, as a proxy on this machine would; return the statuses."""
-        headers = [{"X-Forwarded-For": address} for address in addresses]
-        return [self.statuses(["{}"], **each)[0] for each in headers]
+def statuses(proxy, bodies, source="127.0.0.1", path="/", **headers):
+    """Send a body after the other on one connection; return the statuses."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, source_address=(source, 0))
+    headers = {"Content-Type": "application/json"} | headers
+    with closing(connection):
+        statuses = []
+        for body in bodies:
+            connection.request("POST", path, body, headers)
+            with connection.getresponse() as response:
+                response.read()
+                statuses.append(response.status)
+        return statuses
 
 
 @contextmanager
@@ -72,11 +45,11 @@ def in_front(port, name, command, replacements, folder):
         assert old in text
         text = text.replace(old, new)
     (folder / name).write_text(text)
-    proxy = Proxy([*command, folder / name], port, HOME=str(folder))
+    proxy = Server(command=[*command, folder / name], port=port, HOME=str(folder))
     try:
         yield proxy.wait_for_response("/readyz")
     finally:
-        proxy.printed = proxy.end()
+        proxy.stop()
 
 
 @contextmanager
@@ -92,7 +65,7 @@ def nginx_in_front(behind, folder, changes=MappingProxyType({})):
     command = ["nginx", "-p", folder, "-g", "daemon off;", "-c"]
     with in_front(port, "nginx.conf", command, replacements | changes, folder) as proxy:
         yield proxy
-    assert proxy.printed == ""
+    assert proxy.output == ""
 
 
 @contextmanager
@@ -103,7 +76,7 @@ def caddy_in_front(behind, folder):
     command = ["caddy", "run", "--adapter", "caddyfile", "--config"]
     with in_front(port, "Caddyfile", command, replacements, folder) as proxy:
         yield proxy
-    assert "127.0.0" not in proxy.printed
+    assert "127.0.0" not in proxy.output
 
 
 @pytest.fixture
@@ -184,6 +157,11 @@ def test_a_proxy_passes_on_neither_a_cookie_nor_who_asks(in_front, echo, tmp_pat
         assert secret not in received
 
 
+def test_a_proxy_logs_no_address_when_headcount_is_stopped(proxy, behind):
+    behind.stop()
+    assert proxy.post(report()).status == 502
+
+
 def test_a_proxy_does_not_pass_on_the_metrics(proxy):
     for path in ("/metrics", "/metrics/", "/%6detrics", "//metrics", "/x/../metrics"):
         response = proxy.request("GET", path)
@@ -216,21 +194,21 @@ def test_nginx_accepts_at_most_2500_reports_a_day_from_a_network():
 
 def test_nginx_refuses_reports_when_a_network_sends_too_many(nginx):
     """Neither another address of the network nor a made-up header is a way around the limit."""
-    statuses = []
+    received = []
     for number in range(1, 11):
         header = {"X-Forwarded-For": f"192.0.{number}.1"}
-        statuses += nginx.statuses(["{}"] * 101, f"127.0.0.{number}", **header)
-    assert 1 <= statuses.count(429) <= 9  # 1,001 are accepted at once, and one more each minute
-    assert nginx.statuses(["{}"], "127.0.1.1") == [400]
-    assert nginx.statuses([json.dumps({"id": ID})] * 20, path="/forget") == [204] * 20
+        received += statuses(nginx, ["{}"] * 101, f"127.0.0.{number}", **header)
+    assert 1 <= received.count(429) <= 9  # 1,001 are accepted at once, and one more each minute
+    assert statuses(nginx, ["{}"], "127.0.1.1") == [400]
+    assert statuses(nginx, [json.dumps({"id": ID})] * 20, path="/forget") == [204] * 20
     assert nginx.request("GET", "/stats").status == 200
 
 
 def test_nginx_logs_its_refusals_without_an_address(behind, tmp_path, syslog):
     changes = {"burst=1000": "burst=2", "unix:/dev/log": f"unix:{syslog.getsockname()}"}
     with nginx_in_front(behind, tmp_path, changes) as nginx:
-        assert nginx.statuses(["{}"] * 5) == [400] * 3 + [429] * 2
-        assert nginx.statuses(["{}"] * 4, path="/forget") == [400] * 3 + [429]
+        assert statuses(nginx, ["{}"] * 5) == [400] * 3 + [429] * 2
+        assert statuses(nginx, ["{}"] * 4, path="/forget") == [400] * 3 + [429]
     lines = [syslog.recv(4096).decode() for _ in range(3)]
     kinds = [line.partition(" headcount_nginx: ")[2] for line in lines]
     assert kinds == ["refused: report", "refused: report", "refused: erasure"]
@@ -239,7 +217,13 @@ def test_nginx_logs_its_refusals_without_an_address(behind, tmp_path, syslog):
 
 def test_nginx_limits_networks_by_the_real_address_behind_a_proxy_that_it_trusts(behind, tmp_path):
     with nginx_in_front(behind, tmp_path, TRUST) as nginx:
-        forwarded = nginx.forwarded
+
+        def forwarded(*addresses):
+            """Report as a proxy on this machine would, for each address; return the statuses."""
+            return [
+                statuses(nginx, ["{}"], **{"X-Forwarded-For": address})[0] for address in addresses
+            ]
+
         assert forwarded(*(f"10.10.10.{number}" for number in range(10))) == [400] * 10
         assert forwarded("10.10.10.99", "8.8.8.8, 10.10.10.9", "::ffff:10.10.10.9") == [429] * 3
         assert forwarded("10.10.10.9, 127.0.0.1") == [429]  # two proxies, both trusted
@@ -247,8 +231,3 @@ def test_nginx_limits_networks_by_the_real_address_behind_a_proxy_that_it_trusts
         assert forwarded(*(f"2001:a0a:0:{number}00::1" for number in range(10))) == [400] * 10
         assert forwarded("2001:a0a::1", "2001:a0a:0:ffff:1:2:3:4") == [429] * 2
         assert forwarded("2001:a0a:1::1", "2002:a0a::1") == [400] * 2
-
-
-def test_caddy_logs_no_address_when_headcount_is_stopped(caddy, behind):
-    behind.stop()
-    assert caddy.post(report()).status == 502

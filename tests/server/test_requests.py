@@ -32,19 +32,14 @@ def with_length(length, head=HEAD):
         (with_length(len(REPORT)), REPORT, 201),
         (HEAD + CHUNKED, b"5a\r\n" + REPORT + b"\r\n0\r\n\r\n", 411),
         (with_length(len(REPORT) + 1), REPORT, 400),
+        (with_length(10**12), b"", 413),
     ],
-    ids=["report", "chunks", "too short"],
+    ids=["report", "chunks", "too short", "too long"],
 )
 def test_the_status_depends_on_the_length_and_the_body(server, head, body, status):
     response = server.exchange(head, body)
     assert status_of(response) == status
     assert (b'{"error":' in response) == (status >= 400)
-
-
-def test_a_body_that_is_too_long_is_refused_before_it_is_read(server):
-    with server.connect() as connection:
-        connection.sendall(with_length(10**12))
-        assert b" 413 " in connection.recv(65536)
 
 
 @pytest.mark.parametrize("head", [b"GET /healthz HTTP/1.1\r\nHost: x\r\n", HEAD])
@@ -59,11 +54,7 @@ def test_a_client_that_floods_the_server_with_a_body_is_cut_off(server, head, fr
 
 @pytest.mark.parametrize(
     "charset",
-    [
-        *("charset=hex", "charset=undefined", "charset=idna", "charset=utf-8", "charset=utf-16"),
-        *("charset=none-such", "charset*=utf-99''x", "charset*=utf-8''%ff"),
-        "charset*=undefined'x'%ff",
-    ],
+    ["charset=hex", "charset=undefined", "charset*=utf-99''x", "charset*=undefined'x'%ff"],
 )
 def test_no_charset_changes_or_breaks_a_response(server, charset):
     for path in ("/", "/healthz", "/stats", "/nothing"):
