@@ -52,8 +52,8 @@ def measure(quick: bool) -> Iterator[Goal]:
     yield at_most("an instance", full, BYTES, "bytes")
     yield at_most("resident set, late to early", late / early, SOAK)
     yield at_most("longest wait of a put", waits[1], WAIT, "ms")
-    options = {"DISTINCT": str(load.DISTINCT), "OLDEST": "7", "HISTORY": "90"}
-    with filled(FILL=str(count), **options) as large, filled(FILL="1000", **options) as small:
+    options = {"distinct": load.DISTINCT, "oldest": 7, "history": 90}
+    with filled(instances=count, **options) as large, filled(instances=1000, **options) as small:
         rows = load.compare_stats(large, small, rounds, requests)
     figure = ratio("CPU of /stats after a report, many and few", rows)
     yield at_most("/stats after a report, many to few", figure, STATS)
