@@ -49,12 +49,7 @@ class Connection:
             raise LimitRequestHeaders("The request is too large.")
         if self.deadline:
             self.sock.settimeout(max(self.deadline - time.monotonic(), 0.001))
-        try:
-            data: bytes = self.sock.recv(min(size, self.room))
-        except OSError:
-            if self.idle:  # the server stops, or the client is gone: nobody waits for a response
-                return b""
-            raise
+        data: bytes = self.sock.recv(min(size, self.room))
         self.room -= len(data)
         self.idle = False
         return data

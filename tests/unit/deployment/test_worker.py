@@ -65,14 +65,6 @@ def test_no_more_of_a_head_or_of_a_body_is_read_than_there_is_room_for(connectio
         go_on()
 
 
-def test_an_idle_connection_that_fails_has_ended_and_any_other_has_failed(connection):
-    connection.sock.recv = Mock(side_effect=ConnectionError)
-    with pytest.raises(ConnectionError):
-        connection.recv(1)
-    connection.end_response()
-    assert connection.recv(1) == b""
-
-
 def test_django_does_nothing_more_before_and_after_a_request():
     command = [sys.executable, "-c", RECEIVERS]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
