@@ -1,4 +1,4 @@
-"""Benchmarks: each script compares Headcount with a baseline and judges its goals.
+"""Benchmarks: each script measures Headcount and judges its goals.
 
 Run one from the repository root, for example `python -m benchmarks.ingest`. README.md lists the
 scripts and their figures.

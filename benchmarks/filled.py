@@ -1,10 +1,9 @@
 """A WSGI module: Headcount with reports in its memory.
 
-The environment says how many instances there are (FILL) and how many versions they run (DISTINCT),
-between how many days ago their latest reports arrived (OLDEST and NEWEST), and how many past days
-the history has (HISTORY). Half of the instances also reported on the day before their latest one.
+The environment variable REPORTS has the arguments of `fill`.
 """
 
+import json
 import os
 import random
 from collections import defaultdict
@@ -19,11 +18,15 @@ from tracking_site.wsgi import application
 __all__ = ["application"]
 
 
-def fill(fill=0, distinct=400, oldest=0, newest=0, history=0):
-    """Put the reports into the cache, day by day."""
+def fill(instances=0, distinct=400, oldest=0, newest=0, history=0):
+    """Put the reports into the cache, day by day.
+
+    The instances run so many distinct versions. Their latest reports arrived between so many days
+    ago, and half of them also reported on the day before that. The history has so many past days.
+    """
     source, versions = random.Random(0), [fleet.version(each, distinct) for each in range(distinct)]
     days = defaultdict(list)  # the reports, by how many days ago they arrived
-    for number, name in enumerate(fleet.ids(fill, "filled")):
+    for number, name in enumerate(fleet.ids(instances, "filled")):
         report = name, versions[number % distinct]
         last = source.randint(newest, oldest)
         for age in range(last, last + source.randint(1, 2)):
@@ -37,5 +40,4 @@ def fill(fill=0, distinct=400, oldest=0, newest=0, history=0):
                 put(name, version)
 
 
-OPTIONS = ("fill", "distinct", "oldest", "newest", "history")
-fill(**{name: int(os.environ[name.upper()]) for name in OPTIONS if name.upper() in os.environ})
+fill(**json.loads(os.environ["REPORTS"]))

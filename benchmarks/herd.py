@@ -1,4 +1,4 @@
-"""Simulate a whole fleet that reports at midnight: 100,000 reports, 2,000 at once.
+"""A whole fleet that reports at midnight: 100,000 reports, 2,000 at once.
 
 Each report is sent on a connection of its own. One instance in ten reports twice, the second time
 with its id in upper case, and must count once. The benchmark then runs again while 50 readers poll
@@ -13,11 +13,10 @@ reports again for each reader.
 import itertools
 import json
 import math
+import resource
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from statistics import median
 from typing import Any, NamedTuple
 
 import gevent
@@ -25,7 +24,7 @@ from gevent.pool import Pool
 
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_least, at_most, run
-from benchmarks.servers import Server, fresh_project, headcount, use_django
+from benchmarks.servers import fresh_project, headcount, use_django
 from simulation.fleet import Fleet
 
 SLOWEST = 10  # seconds
@@ -34,10 +33,7 @@ DAYS, RELEASES = 30, 150  # of the fleet: so few versions that /stats lists each
 
 
 class Response(NamedTuple):
-    """The body of a report, the body of its receipt, and the seconds between.
-
-    Without a receipt, the report failed.
-    """
+    """The body of a report, that of its receipt or None if it failed, and the seconds between."""
 
     sent: bytes
     receipt: bytes | None
@@ -50,25 +46,24 @@ class Response(NamedTuple):
 
 
 class Herd:
-    """Instances that report at once while others read; `responses` and `reads` grow meanwhile."""
+    """Instances that report at once while others read."""
 
     def __init__(self, port: int, paths: Sequence[str] = (), readers: int = 0) -> None:
         self.port = port
         self.paths = paths
         self.readers = readers
         self.responses: list[Response] = []
-        self.reads: dict[str, list[float]] = {path: [] for path in paths}  # seconds
+        self.seconds = 0.0  # for all reports
+        self.reads: Counter[str] = Counter()  # by path
+        self.failed_reads = 0
 
-    def run(self, bodies: Iterable[bytes], at_once: int) -> float:
-        """Send all reports, and return the seconds that takes."""
+    def run(self, bodies: Iterable[bytes], at_once: int) -> None:
+        """Send all reports."""
         reading = [gevent.spawn(self.read, number) for number in range(self.readers)]
         begin = time.perf_counter()
-        try:
-            for response in Pool(at_once).imap_unordered(self.report, bodies):
-                self.responses.append(response)
-            return time.perf_counter() - begin
-        finally:
-            gevent.killall(reading)
+        self.responses = list(Pool(at_once).imap_unordered(self.report, bodies))
+        self.seconds = time.perf_counter() - begin
+        gevent.killall(reading)
 
     def report(self, body: bytes) -> Response:
         """Send one report."""
@@ -78,25 +73,25 @@ class Herd:
         """Read one path after another, without end."""
         start = number % len(self.paths)
         for path in itertools.cycle([*self.paths[start:], *self.paths[:start]]):
-            _, seconds = timed(self.port, load.get(path), 200, 302)
-            self.reads[path].append(seconds)
+            body, _ = timed(self.port, load.get(path), 200, 302)
+            self.reads[path] += 1
+            self.failed_reads += body is None
 
-    def figures(self, stats: dict[str, Any], seconds: float = 1) -> "Figures":
-        """Compare what was sent in so many seconds with what `/stats` returns."""
-        sent = {
-            response.id: json.loads(response.sent)["version"]["app"] for response in self.responses
-        }
+    def figures(self, stats: dict[str, Any]) -> "Figures":
+        """Compare what was sent with what `/stats` returns."""
+        sent = {each.id: json.loads(each.sent)["version"]["app"] for each in self.responses}
         expected, counted = Counter(sent.values()), Counter(stats["versions"])
         missing = len(sent) - stats["instances"]
         return Figures(
             sent=len(self.responses),
             instances=len(sent),
-            failed=sum(response.receipt is None for response in self.responses),
+            failed=sum(each.receipt is None for each in self.responses),
             lost=max((expected - counted).total(), missing),
             doubled=max((counted - expected).total(), -missing),
-            slowest=max(response.seconds for response in self.responses),
-            rate=len(self.responses) / seconds,
-            unread=sum(times.count(math.inf) + (not times) for times in self.reads.values()),
+            slowest=round(max(each.seconds for each in self.responses), 2),
+            rate=round(len(self.responses) / self.seconds),
+            reads=self.reads.total(),
+            unread=self.failed_reads + len(set(self.paths) - self.reads.keys()),
         )
 
 
@@ -109,7 +104,8 @@ class Figures(NamedTuple):
     lost: int
     doubled: int
     slowest: float  # seconds
-    rate: float  # reports a second
+    rate: int  # reports a second
+    reads: int
     unread: int  # reads that failed, and paths that nobody read
 
 
@@ -156,12 +152,13 @@ def with_twins(count: int, seed: int) -> Iterator[bytes]:
 def measure(quick: bool) -> Iterator[Goal]:
     """Send the herd to Headcount, alone and with readers, and to plain Django."""
     count, at_once = (5000, 500) if quick else (100_000, 2000)
-    load.allow_connections()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each connection is an open file
     use_django()
     bodies = list(with_twins(count, seed=0))
-    baseline = stampede("plain Django", fresh_project(), bodies, at_once)
+    baseline = stampede("plain Django", fresh_project, bodies, at_once)
     for name, readers in (("alone", 0), (f"with {READERS} readers", READERS)):
-        figures = stampede(name, headcount(), bodies, at_once, readers)
+        figures = stampede(name, headcount, bodies, at_once, readers)
         exact = not (figures.failed or figures.lost or figures.doubled)
         yield f"{name}: no report failed, was lost or counted twice", exact
         yield at_most(f"{name}: slowest response", figures.slowest, SLOWEST, "s")
@@ -171,25 +168,13 @@ def measure(quick: bool) -> Iterator[Goal]:
             yield at_least("rate to plain Django", figures.rate / baseline.rate, 1)
 
 
-def stampede(
-    name: str,
-    running: AbstractContextManager[Server],
-    bodies: list[bytes],
-    at_once: int,
-    readers: int = 0,
-) -> Figures:
+def stampede(name: str, start: Any, bodies: list[bytes], at_once: int, readers: int = 0) -> Figures:
     """Send the herd to a server that has counted nothing yet, and print the figures."""
-    with running as server:
+    with start() as server:
         herd = Herd(server.port, surfaces() if readers else (), readers)
-        seconds = herd.run(bodies, at_once)
-        figures = herd.figures(server.stats(), seconds)
-    print(
-        f"{name}: {figures.sent:,} reports of {figures.instances:,} instances, "
-        f"{figures.rate:,.0f} a second; failed {figures.failed}, lost {figures.lost}, "
-        f"counted twice {figures.doubled}; slowest {figures.slowest:.2f} s, "
-        f"median {median(response.seconds for response in herd.responses):.2f} s; "
-        f"{sum(map(len, herd.reads.values())):,} reads"
-    )
+        herd.run(bodies, at_once)
+        figures = herd.figures(server.stats())
+    print(f"{name}: {figures}")
     return figures
 
 

@@ -28,8 +28,8 @@ def measure(quick: bool) -> Iterator[Goal]:
                 for at_once, rows in results.items():
                     bodies = list(fleet.reports(requests, (seed, number, at_once)))
                     row = tuple(
-                        load.cpu(server, [load.report(x, path) for x in bodies], status, at_once)
-                        for server, path, status in ((ours, "/", 201), (fresh, "/nothing", 200))
+                        load.cpu(server, [load.report(each, path) for each in bodies], at_once)
+                        for server, path in ((ours, "/"), (fresh, "/nothing"))
                     )
                     if number:  # the first time warms up
                         rows.append(row)
@@ -44,8 +44,8 @@ def measure(quick: bool) -> Iterator[Goal]:
 def answered(requests: int, times: int) -> Iterator[Row]:
     """Yield the CPU seconds of a report with answers, and of one to a server without questions."""
     names = list(fleet.ids(requests * times, "filled"))
-    options = {"FILL": str(len(names)), "OLDEST": "1", "NEWEST": "1"}
-    with filled(**options, CONFIG_FILE=CONFIG) as asking, filled(**options) as other:
+    yesterday = {"instances": len(names), "oldest": 1, "newest": 1}
+    with filled(CONFIG, **yesterday) as asking, filled(**yesterday) as other:
         for start in range(0, len(names), requests):
             row = []
             for server, more in ((asking, {"answers": fleet.ANSWERS}), (other, {})):
@@ -53,7 +53,7 @@ def answered(requests: int, times: int) -> Iterator[Row]:
                     fleet.body(name, fleet.version(number, 400), **more)
                     for number, name in enumerate(names[start : start + requests])
                 ]
-                row.append(load.cpu(server, list(map(load.report, bodies)), 201, AT_ONCE[0]))
+                row.append(load.cpu(server, list(map(load.report, bodies)), AT_ONCE[0]))
             if start:  # the first time warms up
                 yield tuple(row)
         if asking.stats()["established"] < len(names):

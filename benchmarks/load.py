@@ -1,6 +1,5 @@
 """A load generator: one connection for each request; the status of every response is checked."""
 
-import resource
 from collections.abc import Iterable
 
 import gevent
@@ -39,23 +38,26 @@ def ask(port: int, request: bytes, *statuses: int) -> bytes:
         connection.sendall(request)
         while received := connection.recv(65_536):
             response += received
-    return _body(response, *statuses)
+    head, _, body = response.partition(b"\r\n\r\n")
+    if head.split(b" ", 2)[1:2] not in [[b"%d" % status] for status in statuses]:
+        raise RuntimeError(f"expected {statuses}, got {bytes(response[:500])!r}")
+    return bytes(body)
 
 
-def send(port: int, requests: Iterable[bytes], status: int, at_once: int) -> None:
-    """Send requests; raise RuntimeError if one gets another status."""
+def send(port: int, requests: Iterable[bytes], at_once: int) -> None:
+    """Send requests; raise RuntimeError if one gets another status than 200 or 201."""
     awake = gevent.spawn(_stay_awake)
     try:
-        for _ in Pool(at_once).imap_unordered(lambda each: ask(port, each, status), requests):
+        for _ in Pool(at_once).imap_unordered(lambda each: ask(port, each, 200, 201), requests):
             pass
     finally:
         awake.kill()
 
 
-def cpu(server: Server, requests: list[bytes], status: int, at_once: int) -> float:
+def cpu(server: Server, requests: list[bytes], at_once: int) -> float:
     """Send requests and return the CPU seconds that one takes the server."""
     before = server.cpu()
-    send(server.port, requests, status, at_once)
+    send(server.port, requests, at_once)
     return (server.cpu() - before) / len(requests)
 
 
@@ -84,12 +86,6 @@ def compare_stats(one: Server, other: Server, rounds: int, requests: int) -> lis
     ][1:]  # the first round warms up
 
 
-def allow_connections(count: int = 8192) -> None:
-    """Raise this process's limit of open files."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, count), most))
-
-
 def _stay_awake() -> None:
     """Keep this process from sleeping while it waits for responses.
 
@@ -98,10 +94,3 @@ def _stay_awake() -> None:
     """
     while True:
         gevent.sleep(0)
-
-
-def _body(response: bytearray, *statuses: int) -> bytes:
-    head, _, body = response.partition(b"\r\n\r\n")
-    if head.split(b" ", 2)[1:2] not in [[b"%d" % status] for status in statuses]:
-        raise RuntimeError(f"expected {statuses}, got {bytes(response[:500])!r}")
-    return bytes(body)

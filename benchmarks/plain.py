@@ -10,21 +10,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET, require_POST
 
 WINDOW = timedelta(days=7)
 COUNTED = {"app": "versions", "image": "images", "arch": "architectures"}
 reports: dict[str, dict[str, Any]] = {}
-
-
-def response(status: int, content: Any) -> HttpResponse:
-    """Return JSON with its length, as Headcount does."""
-    body = json.dumps(content, separators=(",", ":"), default=str)
-    headers = {"Content-Length": str(len(body))}
-    return HttpResponse(body, "application/json", status, headers=headers)
 
 
 @csrf_exempt
@@ -34,7 +26,6 @@ def nothing(request: HttpRequest) -> HttpResponse:
 
 
 @csrf_exempt
-@require_POST
 def ingest(request: HttpRequest) -> HttpResponse:
     """Store a report."""
     try:
@@ -44,13 +35,13 @@ def ingest(request: HttpRequest) -> HttpResponse:
         if not all(value is None or isinstance(value, str) for value in stored.values()):
             raise TypeError("a field is no string")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return response(400, {"error": "This is not a report."})
+        return JsonResponse({"error": "This is not a report."}, status=400)
     day = datetime.now(UTC).date()
     reports[name] = {**stored, "day": day}
-    return response(201, {"stored": stored, "forgotten_at": day + WINDOW + timedelta(days=1)})
+    receipt = {"stored": stored, "forgotten_at": day + WINDOW + timedelta(days=1)}
+    return JsonResponse(receipt, status=201)
 
 
-@require_GET
 def stats(request: HttpRequest) -> HttpResponse:
     """Count the reports."""
     oldest = datetime.now(UTC).date() - WINDOW
@@ -59,12 +50,7 @@ def stats(request: HttpRequest) -> HttpResponse:
         breakdown: Counter(report[field] or "" for report in live)
         for field, breakdown in COUNTED.items()
     }
-    return response(200, {"instances": len(live), **counts})
+    return JsonResponse({"instances": len(live), **counts})
 
 
-urlpatterns = [
-    path("nothing", nothing),
-    path("", ingest),
-    path("stats", stats),
-    path("readyz", lambda request: response(200, {})),
-]
+urlpatterns = [path("nothing", nothing), path("", ingest), path("stats", stats)]

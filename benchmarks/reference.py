@@ -7,34 +7,33 @@ instances; at most an eighth of the memory at a million.
 """
 
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks import fleet, load
 from benchmarks.goals import Goal, at_least, run
 from benchmarks.servers import Server, filled, running
-from tests.servers import free_port
 
-CONFIG = str(Path(__file__).parent / "reference" / "config.ru")
-MISSING = (
-    "Install the Ruby service's programs: apt-get install ruby-grape puma ruby-webrick ruby-rack"
-)
-SILENCE = ("sh", "-c", 'exec "$0" "$@" >/dev/null 2>&1')  # WEBrick always writes an access log
+MISSING = "Install the Ruby service's programs, which benchmarks/README.md lists"
+# WEBrick always writes an access log.
+COMMANDS = {
+    "WEBrick": "exec rackup -q -E production -o 127.0.0.1 -p $PORT -s webrick "
+    "benchmarks/reference/config.ru >/dev/null 2>&1",
+    "Puma": "exec puma -q -e production -b tcp://127.0.0.1:$PORT "
+    "benchmarks/reference/config.ru >/dev/null 2>&1",
+}
+SERVERS = ("Headcount", *COMMANDS)
 TIMES_WEBRICK, TIMES_PUMA, TIMES_STATS, TIMES_MEMORY = 2.2, 1.5, 100, 8
 AT_ONCE = 32
 
 
 def measure(quick: bool) -> Iterator[Goal]:
     """Measure the three servers."""
-    if not all(map(shutil.which, ("ruby", "rackup", "puma"))):
-        sys.exit(MISSING)
-    if subprocess.run(["ruby", "-rgrape", "-rwebrick", "-e", ""], check=False).returncode:
+    if not (shutil.which("rackup") and shutil.which("puma")):
         sys.exit(MISSING)
     requests, rounds, many, most = (300, 1, 2000, 20_000) if quick else (3000, 5, 60_000, 1_000_000)
     rates = reports_a_second(requests, rounds)
@@ -50,42 +49,24 @@ def measure(quick: bool) -> Iterator[Goal]:
     yield at_least("memory of an instance, as small", smaller, TIMES_MEMORY)
 
 
-def our_server(fill: int) -> Any:
-    """Run Headcount with so many instances."""
-    return filled(FILL=str(fill))
-
-
-def puma(fill: int) -> Any:
-    """Run the Ruby service on Puma."""
-    return ruby(fill, "puma", "-q", "-e", "production", "-b", "tcp://127.0.0.1:{}", CONFIG)
-
-
-def webrick(fill: int) -> Any:
-    """Run the Ruby service on WEBrick."""
-    options = ("-q", "-E", "production", "-o", "127.0.0.1", "-p", "{}", "-s", "webrick")
-    return ruby(fill, "rackup", *options, CONFIG)
-
-
-def ruby(fill: int, *command: str) -> Any:
-    """Run the Ruby service; its port replaces the braces in the command."""
-    port = free_port()
-    command = tuple(part.format(port) for part in command)
-    return running(Server(under=SILENCE, command=command, port=port, FILL=str(fill)), "/stats")
-
-
-SERVERS = {"Headcount": our_server, "WEBrick": webrick, "Puma": puma}
+def started(name: str, instances: int) -> Any:
+    """Run Headcount, or the Ruby service on one of its servers, with so many instances."""
+    if name == "Headcount":
+        return filled(instances=instances)
+    command = ("sh", "-c", COMMANDS[name])
+    return running(Server(command=command, FILL=str(instances)), "/stats")
 
 
 def reports_a_second(requests: int, rounds: int) -> dict[str, float]:
     """Print what reports of new instances take; return the median rates."""
     results: dict[str, list[tuple[float, float]]] = {name: [] for name in SERVERS}
     with ExitStack() as stack:
-        started = {name: stack.enter_context(server(0)) for name, server in SERVERS.items()}
+        servers = {name: stack.enter_context(started(name, 0)) for name in SERVERS}
         for seed in range(-1, rounds):
             sent = list(map(load.report, fleet.reports(requests, seed)))
-            for name, server in started.items():
+            for name, server in servers.items():
                 cpu, begin = server.cpu(), time.perf_counter()
-                load.send(server.port, sent, 201, AT_ONCE)
+                load.send(server.port, sent, AT_ONCE)
                 rate = requests / (time.perf_counter() - begin)
                 if seed >= 0:  # the round before warms up
                     results[name].append((rate, (server.cpu() - cpu) / requests))
@@ -99,7 +80,7 @@ def reports_a_second(requests: int, rounds: int) -> dict[str, float]:
 def stats_after_report(name: str, instances: int) -> float:
     """Return the seconds of `GET /stats`, the median of 50, each after a report."""
     durations = []
-    with SERVERS[name](instances) as server:
+    with started(name, instances) as server:
         for body in fleet.reports(50, "stats"):
             load.ask(server.port, load.report(body), 201)
             begin = time.perf_counter()
@@ -112,7 +93,7 @@ def memory(name: str, instances: int) -> float:
     """Return the bytes an instance: a server with them, less an empty one."""
     sizes = []
     for fill in (0, instances):
-        with SERVERS[name](fill) as server:
+        with started(name, fill) as server:
             sizes.append(server.resident())
     return (sizes[1] - sizes[0]) / instances
 

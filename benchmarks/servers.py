@@ -1,8 +1,7 @@
 """The servers that the benchmarks measure, started for a run and stopped after it."""
 
+import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,13 +10,16 @@ from tempfile import TemporaryDirectory
 
 import django
 import psutil
+from django.core.management import call_command
 
 from tests import servers
 
-DEPLOYED = "tracking_site.wsgi"
-servers.START_TIMEOUT = (
-    300  # seconds; some servers fill themselves with a million reports before they listen
-)
+servers.START_TIMEOUT = 300  # seconds; some servers make up a million reports before they listen
+SETTINGS = """
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "benchmarks.plain"
+"""
 
 
 class Server(servers.Server):
@@ -43,13 +45,10 @@ class Server(servers.Server):
             with suppress(TimeoutError):
                 return super().wait_for_response(path)
 
-    def worker(self) -> psutil.Process:
-        """Return the only worker, or the master if it has no worker."""
-        return psutil.Process((self.workers() or [self.master])[0])
-
     def resident(self) -> int:
-        """Return the size of the worker's resident set in bytes."""
-        return self.worker().memory_info().rss
+        """Return the size of the resident set of the only worker in bytes, or of the master."""
+        process = (self.workers() or [self.master])[0]
+        return psutil.Process(process).memory_info().rss
 
 
 @contextmanager
@@ -61,14 +60,19 @@ def running(server: Server, ready: str = "/readyz") -> Iterator[Server]:
         server.stop()
 
 
-def headcount(*arguments: str, wsgi: str = DEPLOYED, **environ: str):
+def headcount(wsgi: str = "tracking_site.wsgi", **environ: str):
     """Run Headcount as it is deployed; `environ` holds its settings."""
-    return running(Server(*arguments, wsgi=wsgi, **environ))
+    return running(Server(wsgi=wsgi, **environ))
 
 
-def filled(**environ: str):
-    """Run Headcount with reports in its memory; `benchmarks.filled` has the settings."""
-    return headcount(wsgi="benchmarks.filled", MAX_INSTANCES="2000000", **environ)
+def filled(CONFIG_FILE: str = "", **reports: int):  # noqa: N803  the name of the variable
+    """Run Headcount with reports in its memory; `benchmarks.filled.fill` says which."""
+    return headcount(
+        wsgi="benchmarks.filled",
+        MAX_INSTANCES="2000000",
+        CONFIG_FILE=CONFIG_FILE,
+        REPORTS=json.dumps(reports),
+    )
 
 
 @contextmanager
@@ -78,24 +82,20 @@ def fresh_project() -> Iterator[Server]:
     Only DEBUG, ALLOWED_HOSTS and the URLs are not as `startproject` made them, and gunicorn has no
     configuration file.
     """
-    programs = Path(sys.executable).parent
     with TemporaryDirectory() as folder:
-        start = (programs / "django-admin", "startproject", "project", folder)
-        subprocess.run(start, check=True)
-        settings = Path(folder, "project", "settings.py")
-        text = settings.read_text().replace("DEBUG = True", "DEBUG = False")
-        settings.write_text(text.replace("ALLOWED_HOSTS = []", 'ALLOWED_HOSTS = ["*"]'))
-        urls = Path(folder, "project", "urls.py")
-        urls.write_text("from benchmarks.plain import urlpatterns\n")
+        call_command("startproject", "project", folder)
+        with Path(folder, "project", "settings.py").open("a") as settings:
+            settings.write(SETTINGS)
         port = servers.free_port()
-        address = f"127.0.0.1:{port}"
-        command = (programs / "gunicorn", "-k", "gevent", "-b", address, "project.wsgi")
-        server = Server(command=command, port=port, cwd=folder, PYTHONPATH=str(servers.ROOT))
-        with running(server):
+        options = ("-k", "gevent", "-b", f"127.0.0.1:{port}")
+        server = Server(
+            *options, wsgi="project.wsgi", port=port, cwd=folder, PYTHONPATH=str(servers.ROOT)
+        )
+        with running(server, "/stats"):
             yield server
 
 
-def use_django() -> None:
+def use_django(**environ: str) -> None:
     """Set up Django in this process, with the settings of the deployment."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tracking_site.settings")
+    os.environ.update(environ, DJANGO_SETTINGS_MODULE="tracking_site.settings")
     django.setup()

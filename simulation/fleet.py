@@ -61,13 +61,8 @@ class Fleet:
     """
 
     def __init__(self, size: int, days: int = 90, releases: int = 14, seed: int = 0) -> None:
-        for name, number, least in (
-            ("size", size, 0),
-            ("number of days", days, 1),
-            ("number of releases", releases, 1),
-        ):
-            if number < least:
-                raise ValueError(f"The {name} is {number}; it must be {least} or more.")
+        if size < 0 or days < 1 or releases < 1:
+            raise ValueError("A fleet has 0 or more instances, and at least 1 day and 1 release.")
         source = random.Random(seed)  # noqa: S311  nothing here is secret
         self.size = size
         self.days = days

@@ -21,7 +21,6 @@ MOVED = {
     "HIDE_ARCH": "`arch` in [hide]",
 }
 
-
 # The allowed content of a variable that is no number, for errors.
 ALLOWED = {
     "PATH_PREFIX": "a path that begins with / and does not end with it, such as /tracker",
@@ -77,15 +76,11 @@ def read(environ: Mapping[str, str]) -> Environment:
         state = "is invalid" if name in SECRETS else f"is {present[name]!r}"
         allowed = f"it must be {ALLOWED[name]}" if name in ALLOWED else problem.lower()
         raise ImproperlyConfigured(f"The environment variable {name} {state}: {allowed}.") from None
-    if environment.redis_url and not environment.secret_key:
-        raise ImproperlyConfigured(
-            "REDIS_URL is set, but SECRET_KEY is not. All processes need the same key to count "
-            "together. Set SECRET_KEY to a random text of 50 characters."
-        )
     if environment.redis_url and len(environment.secret_key) < 32:
         raise ImproperlyConfigured(
-            "SECRET_KEY is shorter than 32 characters, so the digests in the store could be tried "
-            "out. Set it to a random text of 50 characters."
+            "REDIS_URL is set, but SECRET_KEY is missing or shorter than 32 characters. All "
+            "processes need the same long key: with a short one, the digests in the store could be "
+            "tried out. Set SECRET_KEY to a random text of 50 characters."
         )
     if environment.web_concurrency > 1 and not environment.redis_url:
         raise ImproperlyConfigured(

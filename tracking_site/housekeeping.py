@@ -1,4 +1,4 @@
-"""Free memory every minute, even if no request arrives, and follow the configuration file."""
+"""Follow the configuration file, and free memory even if no request arrives."""
 
 import logging
 import time
@@ -10,7 +10,6 @@ from collector.config import source
 from collector.numbers.snapshot import current, forget_names
 from tracking_site.limits import LOOK_INTERVAL
 
-LOOKS = 3  # at the configuration file, for each time that the jobs run
 log = logging.getLogger(__name__)
 
 
@@ -19,22 +18,20 @@ def expire() -> None:
     records().expire()
 
 
-# A snapshot summarizes the days that are over, also on a server whose numbers nobody asks for.
-JOBS = (expire, current, forget_names)
-
-
 def follow_file() -> None:
     """Use a configuration file that has changed. Say once, without quoting it, if it is invalid."""
     if problem := source.look():
         log.warning("The last valid configuration stays in force. %s", problem)
 
 
+# A snapshot summarizes the days that are over, also on a server whose numbers nobody asks for.
+JOBS = (follow_file, expire, current, forget_names)
+
+
 def run_forever() -> None:
-    """Run the jobs every minute, until the process ends."""
+    """Run the jobs at regular intervals, until the process ends."""
     while True:
-        for _ in range(LOOKS):
-            time.sleep(LOOK_INTERVAL)  # in a worker, gevent's: requests are handled meanwhile
-            run([follow_file])
+        time.sleep(LOOK_INTERVAL)  # in a worker, gevent's: requests are handled meanwhile
         run(JOBS)
 
 

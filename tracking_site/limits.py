@@ -18,4 +18,4 @@ def memory_ceiling() -> int:
     return conf.memory_ceiling + CONNECTION_BYTES * CONNECTIONS
 
 
-LOOK_INTERVAL = 20  # seconds between two looks of a process at the configuration file
+LOOK_INTERVAL = 20  # seconds between two looks at the configuration file, and of housekeeping

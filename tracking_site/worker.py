@@ -16,8 +16,6 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from tracking_site.limits import BODY_DEADLINE, ROOM, SEND_DEADLINE
 
-SHORT = 4096  # bytes; a longer body is not copied to join it to its head
-
 
 class Connection:
     """A client's socket, which limits the bytes and the time of each request and response."""
@@ -26,8 +24,7 @@ class Connection:
         self.sock = sock
         self.room = ROOM  # bytes that may still arrive
         self.deadline = 0.0  # for a body, by the monotonic clock; `keepalive` is that of a head
-        self.responding = self.idle = False  # idle: its last request got a response
-        self.held = b""  # the head of a response, which waits for a short body
+        self.idle = False  # its last request got a response
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -35,13 +32,12 @@ class Connection:
     def begin_response(self) -> None:
         """Treat what arrives from now on as the body of a request."""
         self.room, self.deadline = ROOM, time.monotonic() + BODY_DEADLINE
-        self.responding, self.idle = True, False
+        self.idle = False
 
     def end_response(self) -> None:
         """Treat what arrives from now on as the head of the next request."""
         self.room, self.deadline = ROOM, 0.0
-        self.responding, self.idle = False, True
-        self.sendall(b"")
+        self.idle = True
 
     def recv(self, size: int) -> bytes:
         """Return what arrives next. Raises LimitRequestHeaders and, for a body, TimeoutError."""
@@ -49,26 +45,15 @@ class Connection:
             raise LimitRequestHeaders("The request is too large.")
         if self.deadline:
             self.sock.settimeout(max(self.deadline - time.monotonic(), 0.001))
-        try:
-            data: bytes = self.sock.recv(min(size, self.room))
-        except OSError:
-            if self.idle:  # the server stops, or the client is gone: nobody waits for a response
-                return b""
-            raise
+        data: bytes = self.sock.recv(min(size, self.room))
         self.room -= len(data)
         self.idle = False
         return data
 
     def sendall(self, data: bytes) -> None:
-        """Send data, a head together with a short body. Raises TimeoutError after SEND_DEADLINE."""
-        if self.responding:  # gunicorn sends the head first, and by itself
-            self.held, self.responding = data, False
-            return
-        pieces = [self.held + data] if len(data) <= SHORT else [self.held, data]
-        self.held = b""
+        """Send data. Raises TimeoutError after SEND_DEADLINE."""
         self.sock.settimeout(SEND_DEADLINE)
-        for piece in filter(None, pieces):
-            self.sock.sendall(piece)
+        self.sock.sendall(data)
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed

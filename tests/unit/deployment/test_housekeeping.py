@@ -13,8 +13,7 @@ class Stop(BaseException):
 def test_housekeeping_continues_after_any_exception(monkeypatch, caplog):
     failing, job = Mock(side_effect=ValueError), Mock()
     monkeypatch.setattr(housekeeping, "JOBS", (failing, job))
-    sleeps = [None] * 2 * housekeeping.LOOKS
-    monkeypatch.setattr(housekeeping.time, "sleep", Mock(side_effect=[*sleeps, Stop]))
+    monkeypatch.setattr(housekeeping.time, "sleep", Mock(side_effect=[None, None, Stop]))
     with pytest.raises(Stop):
         housekeeping.run_forever()
     assert failing.call_count == job.call_count == 2

@@ -18,12 +18,9 @@ def test_a_fleet_has_exactly_the_size_asked_for_on_its_last_day(size, days):
     assert len({each.id for each in last}) == size
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [((-1,), r"size is -1"), ((5, 0), r"days is 0"), ((5, 9, 0), r"releases is 0")],
-)
-def test_a_fleet_refuses_an_argument_that_is_too_small(arguments, message):
-    with pytest.raises(ValueError, match=rf"{message}; it must be \d or more\."):
+@pytest.mark.parametrize("arguments", [(-1,), (5, 0), (5, 9, 0)])
+def test_a_fleet_refuses_an_argument_that_is_too_small(arguments):
+    with pytest.raises(ValueError, match="A fleet has 0 or more instances"):
         Fleet(*arguments)
 
 
