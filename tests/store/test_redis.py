@@ -58,6 +58,10 @@ class Store(Model):
 class StoreWindow(Window):
     """The window of a server with a store."""
 
+    def __init__(self):
+        Store.server.reset()  # other tests leave contents that make the store unavailable
+        super().__init__()
+
 
 TestStore = Store.TestCase
 TestStore.settings = settings(stateful_step_count=40)
