@@ -94,12 +94,6 @@ def test_a_check_connects_to_the_store_only_when_it_is_asked_for(use_store, monk
     connect.assert_called_once()
 
 
-@pytest.mark.parametrize("name", ["WEB_CONCURRENCY", "PROMETHEUS_MULTIPROC_DIR"])
-def test_a_variable_of_the_server_around_the_app_is_no_problem_of_the_app(monkeypatch, name):
-    monkeypatch.setenv(name, "2")
-    assert problem_ids() == []
-
-
 @pytest.mark.parametrize(
     ("option", "value", "required"),
     [("save", "60 1", ""), ("maxmemory-policy", "volatile-ttl", "noeviction")],

@@ -80,19 +80,6 @@ def test_no_history_is_kept_with_a_length_of_zero(clock, set_cache_options, repo
     assert past() == []
 
 
-def test_past_days_are_listed_by_the_rules_in_force(clock, settings, report, past):
-    report(app="rare", image="secret/x")
-    report(app="usual")
-    report(app="usual")
-    clock.shift(DAY)
-    settings.HEADCOUNT_MIN_GROUP = 2
-    settings.HEADCOUNT_CONFIG_FILE = {"version": 1, "hide": {"image": ["secret/*"]}}
-    (day,) = past()
-    assert day["versions"] == {"usual": 2}
-    assert day["images"] == {"ghcr.io/x/y": 2}
-    assert day["others"] == {"versions": 1, "images": 1, "architectures": 0}
-
-
 def test_the_csv_has_a_line_for_each_number(clock, client, report):
     report(app="1", image=None, arch="arm")
     report(app='=cmd|"x', image=None, arch="arm")
