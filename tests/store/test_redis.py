@@ -486,12 +486,10 @@ def slow_server(redis_server):
 
 
 def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
-    clock, slow_server, raw, monkeypatch
+    clock, redis_server, slow_server, raw, monkeypatch
 ):
     raw.acl_setuser("slow", enabled=True, passwords=["+password"], keys="*", categories=["+@all"])
-    new_process(Mock(url=f"redis://127.0.0.1:{raw.get_connection_kwargs()['port']}/1")).put(
-        "a", RED
-    )
+    new_process(Mock(url=redis_server.url.replace("/0", "/1"))).put("a", RED)
     slow = new_process(slow_server)
     monkeypatch.setattr(connection, "TIMEOUT", 1)
     slow.put("a", RED)  # waits for two responses: to the login and to the script
@@ -573,15 +571,6 @@ def test_a_server_that_would_break_a_promise_is_refused(own_server, option, valu
 def test_all_requirements_are_tested():
     marks = test_a_server_that_would_break_a_promise_is_refused.pytestmark
     assert [option for option, _ in marks[0].args[1]] == [each.option for each in REQUIREMENTS]
-
-
-def test_a_server_that_does_not_tell_its_configuration_is_refused(own_server):
-    own_server.client.acl_setuser("default", enabled=True, commands=["-config"])
-    (unmet,) = RedisCache.unmet_requirements({"LOCATION": own_server.url, "OPTIONS": {}})
-    assert "slowlog-log-slower-than -1" in unmet.remedy
-    with pytest.raises(Unavailable, match="REDIS_UNCHECKED=1"):
-        new_process(own_server).probe()
-    new_process(own_server, OPTIONS={"UNCHECKED": True}).probe()
 
 
 def test_the_log_says_once_that_a_store_is_refused_and_once_that_it_is_back(cache, raw, caplog):

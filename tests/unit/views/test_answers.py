@@ -171,7 +171,7 @@ def test_the_docs_say_of_each_question_what_is_sent_what_is_counted_and_why(clie
     assert ("sso", "true or false", "true or false", "to know") in rows
 
 
-def test_the_examples_in_the_docs_are_what_the_server_answers(clock, client, post):
+def test_the_examples_of_a_report_have_answers_and_are_accepted(client, post):
     page = client.get("/docs").content.decode()
     assert "&quot;answers&quot;: {&quot;database&quot;: &quot;sqlite&quot;" in page
     body = openapi.document()["paths"]["/"]["post"]["requestBody"]
