@@ -10,6 +10,7 @@ from collector.numbers.stats import Numbers
 from collector.reports.fields import FIELDS
 from collector.reports.parsing import Body, Forget
 from collector.urls import urlpatterns
+from collector.views import openapi
 from collector.views.badges import BadgeDescription
 from collector.views.endpoint import ErrorBody
 from collector.views.health import Health, Status
@@ -72,3 +73,9 @@ def test_the_example_of_a_body_has_its_type(description, path, kind):
     (content,) = description["paths"][path]["post"]["requestBody"]["content"].values()
     assert content["schema"]["$ref"].endswith(f"/{kind.__name__}")
     msgspec.convert(content["example"], kind)
+
+
+def test_every_status_with_a_meaning_is_described(description):
+    operations = [each for methods in description["paths"].values() for each in methods.values()]
+    statuses = {int(status) for each in operations for status in each["responses"]}
+    assert statuses == set(openapi.MEANINGS)
