@@ -50,9 +50,8 @@ def redis_server() -> Iterator[RedisServer]:
     """A real store, shared by all tests that do not break it."""
     server = RedisServer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "collector.cache.connection.TIMEOUT", 30
-        )  # a busy machine must not look like an outage
+        # A busy machine must not look like an outage.
+        patch.setattr("collector.cache.connection.TIMEOUT", 30)
         yield server
     server.stop()
 

@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from django.test import override_settings
 from hypothesis import settings
+from hypothesis.stateful import invariant
 
 from collector.cache import connection
 from collector.cache.redis import RedisCache
@@ -53,6 +54,12 @@ class Store(Model):
 
     def lose(self):
         self.server.client.flushall()
+
+    @invariant()
+    def all_keys_but_those_of_days_have_the_same_deadline(self):
+        found = deadlines(self.cache, self.server.client)
+        assert len({found[name] for name in found if not name.startswith("day:")}) <= 1
+        assert all(deadline > 0 for deadline in found.values())
 
 
 class StoreWindow(Window):
@@ -187,8 +194,8 @@ def test_clocks_that_disagree_leave_no_empty_days_behind(clock, cache, raw):
 
 def deadlines(cache, raw):
     """Return the deadline of each key in POSIX seconds, without the prefix and in its order."""
-    pairs = {name.decode().removeprefix(cache.prefix): name for name in raw.scan_iter()}
-    return {short: raw.pexpiretime(pairs[short]) / 1000 for short in sorted(pairs)}
+    found = sorted(name.decode() for name in raw.scan_iter(f"{cache.prefix}*"))
+    return {name.removeprefix(cache.prefix): raw.pexpiretime(name) / 1000 for name in found}
 
 
 def test_every_key_has_a_deadline_some_minutes_after_its_last_day(full, raw):
@@ -201,26 +208,6 @@ def test_every_key_has_a_deadline_some_minutes_after_its_last_day(full, raw):
     assert len(found) == 10
     assert all(before + left <= each <= after + left for each in found.values())
     assert sorted(round(found["meta"] - each) for each in days) == [0, DAY, 2 * DAY]
-
-
-def test_a_key_that_is_new_has_the_deadline_of_the_others(clock, cache, raw):
-    cache.put("a", RED)
-    assert len({*deadlines(cache, raw).values()}) == 1
-    clock.shift(DAY)
-    cache.put("b", None)
-    cache.delete("a")
-    cache.delete("b")
-    cache.put("a", BLUE)
-    cache.keep(TODAY, SUMMARY)
-    assert deadlines(cache, raw)["closed"] == deadlines(cache, raw)["meta"]
-    clock.shift(DAY)
-    cache.expire()
-    cache.put("a", BLUE, ["x=1"])
-    cache.put("b", GREEN)
-    cache.keep(TODAY + 1, SUMMARY)
-    found = deadlines(cache, raw)
-    assert {"answers", "closed"} < found.keys()
-    assert len({*found.values()}) == 1
 
 
 def test_deadlines_follow_the_clock(clock, full, raw):
@@ -504,12 +491,10 @@ def slow_server(redis_server):
 
 
 def test_a_slow_store_serves_but_no_call_waits_for_many_slow_responses(
-    clock, slow_server, raw, monkeypatch
+    clock, redis_server, slow_server, raw, monkeypatch
 ):
     raw.acl_setuser("slow", enabled=True, passwords=["+password"], keys="*", categories=["+@all"])
-    new_process(Mock(url=f"redis://127.0.0.1:{raw.get_connection_kwargs()['port']}/1")).put(
-        "a", RED
-    )
+    new_process(Mock(url=redis_server.url.replace("/0", "/1"))).put("a", RED)
     slow = new_process(slow_server)
     monkeypatch.setattr(connection, "TIMEOUT", 1)
     slow.put("a", RED)  # waits for two responses: to the login and to the script
@@ -591,15 +576,6 @@ def test_a_server_that_would_break_a_promise_is_refused(own_server, option, valu
 def test_all_requirements_are_tested():
     marks = test_a_server_that_would_break_a_promise_is_refused.pytestmark
     assert [option for option, _ in marks[0].args[1]] == [each.option for each in REQUIREMENTS]
-
-
-def test_a_server_that_does_not_tell_its_configuration_is_refused(own_server):
-    own_server.client.acl_setuser("default", enabled=True, commands=["-config"])
-    (unmet,) = RedisCache.unmet_requirements({"LOCATION": own_server.url, "OPTIONS": {}})
-    assert "slowlog-log-slower-than -1" in unmet.remedy
-    with pytest.raises(Unavailable, match="REDIS_UNCHECKED=1"):
-        new_process(own_server).probe()
-    new_process(own_server, OPTIONS={"UNCHECKED": True}).probe()
 
 
 def test_the_log_says_once_that_a_store_is_refused_and_once_that_it_is_back(cache, raw, caplog):

@@ -18,6 +18,9 @@ from tracking_site.limits import LOOK_INTERVAL
 
 DATE = {"date": date(2026, 5, 1)}
 VALID = "version = 1\nmin_group = 3\n"
+HIDDEN_RELEASE = {"releases": {"v1.0": DATE}, "hide": {"app": ["v1.*"]}}
+TEXT = "a text of 1 to 300 printable characters"
+NO_TEXTS = ("", "two\nlines", " ", "\u3000", "a\u202eb", "a\u2028b", "\x85", "\ud800")
 
 
 def problem(content):
@@ -81,37 +84,19 @@ def test_the_minimum_in_the_file_takes_precedence(settings):
         ({"releases": {"edge": DATE}}, "releases.edge.name is 'edge'", "of at most 32 as versions"),
         ({"releases": {"1." * 16 + "1": DATE}}, "releases.'1.1.1", "of at most 32 as versions"),
         ({"releases": {f"1.{10**29}": DATE}}, "releases.'1.1000", "of at most 32 as versions"),
-        (
-            {"releases": {"1.0-" + "a" * 125: DATE}},
-            "releases.'1.0-aaa",
-            "of at most 32 as versions",
-        ),
-        ({"releases": {"1.0-é": DATE}}, "releases.'1.0-é'.name is", "in printable ASCII"),
+        ({"releases": {"1.0-" + "a" * 125: DATE}}, "releases.'1.0-aaa", "of at most 32"),
         ({"releases": {"1.0\n2": DATE}}, r"releases.'1.0\n2'.name is", "in printable ASCII"),
         ({"releases": {"1.٣": DATE}}, "releases.'1.٣'.name is", "in printable ASCII"),
         ({"releases": {"1.0": 5}}, "releases.'1.0' is 5", "a table with date"),
         ({"releases": {"1.0": {}}}, "releases.'1.0'.date is missing", "a date, such as"),
         ({"releases": {"1.0": {"date": "May"}}}, "releases.'1.0'.date is 'May'", "a date, such as"),
         ({"releases": {"1.0": DATE, "1.0.0": DATE}}, "releases is {'1.0'", "different releases"),
-        (
-            {"releases": {"1.0": DATE}, "hide": {"app": ["1.*"]}},
-            "releases is {'1.0'",
-            "that [hide] does not have",
-        ),
-        (
-            {"releases": {"v1.0": DATE}, "hide": {"app": ["v1.0"]}},
-            "releases is {'v1.0'",
-            "that [hide] does not have",
-        ),
-        (
-            {"releases": {f"1.{n}": DATE for n in range(501)}},
-            "releases is {'1.0'",
-            "at most 500",
-        ),
+        (HIDDEN_RELEASE, "releases is {'v1.0'", "that [hide] does not have"),
+        ({"releases": {f"1.{n}": DATE for n in range(501)}}, "releases is {'1.0'", "at most 500"),
         (
             {"releases": {"1.0": DATE | {"name": ""}}},
             "releases.'1.0' has the key 'name'",
-            "a table with date",
+            "with date",
         ),
         ({"questions": 7}, "questions is 7", "a table of at most 16 questions"),
         ({"questions": {f"q{n}": FLAG for n in range(17)}}, "questions is {'q0'", "at most 16"),
@@ -139,21 +124,9 @@ def test_a_key_that_looks_like_an_error_of_msgspec_is_another_key(section, name)
 @pytest.mark.parametrize(
     ("entry", "found", "allowed"),
     [
-        (
-            {"kind": "flag", "what": "it"},
-            ".why is missing",
-            "a text of 1 to 300 printable characters",
-        ),
-        (
-            {"kind": "flag", "why": "so"},
-            ".what is missing",
-            "a text of 1 to 300 printable characters",
-        ),
-        (FLAG | {"why": ""}, ".why is ''", "a text of 1 to 300 printable characters"),
-        *(
-            (FLAG | {"why": why}, f".why is {why!r}", "a text of 1 to 300 printable characters")
-            for why in ("two\nlines", " ", "\u3000", "a\u202eb", "a\u2028b", "\x85", "\ud800")
-        ),
+        ({"kind": "flag", "what": "it"}, ".why is missing", TEXT),
+        ({"kind": "flag", "why": "so"}, ".what is missing", TEXT),
+        *((FLAG | {"why": why}, f".why is {why!r}", TEXT) for why in NO_TEXTS),
         (TEXTS, ".kind is missing", '"choice", "flag" or "number"'),
         (FLAG | {"kind": "flagg"}, ".kind is 'flagg'", '"choice", "flag" or "number"'),
         (FLAG | {"options": ["a"]}, " has the key 'options'", "a table with what, why, kind"),

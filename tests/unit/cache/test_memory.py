@@ -27,27 +27,21 @@ def cache(clock):
     return cache
 
 
-def number_of_digests(cache):
-    return sum(map(len, cache._contents.shards))
+def digests_of(cache):
+    return {digest for shard in cache._contents.shards for digest in shard}
 
 
-def test_expire_frees_the_memory_of_expired_keys(clock, cache):
+@pytest.mark.parametrize(("reports", "calls"), [(1, 1), (memory.SHARDS, 0)])
+def test_expire_or_some_reports_free_the_memory_of_expired_keys(clock, cache, reports, calls):
     for number in range(500):
         cache.put(number, None)
     clock.shift(timedelta(days=RETENTION + 1))
-    cache.put("new", None)
-    cache.expire()
-    assert number_of_digests(cache) == len(cache._contents.groups) == 1
-    assert len(cache._contents.cohorts) == 2
-
-
-def test_reports_free_the_memory_of_expired_keys_if_nobody_calls_expire(clock, cache):
-    for number in range(500):
-        cache.put(number, None)
-    clock.shift(timedelta(days=RETENTION + 1))
-    for _ in range(memory.SHARDS):
+    for _ in range(reports):
         cache.put("new", None)
-    assert number_of_digests(cache) == 1
+    for _ in range(calls):
+        cache.expire()
+    assert len(digests_of(cache)) == len(cache._contents.groups) == 1
+    assert len(cache._contents.cohorts) == 2
 
 
 def test_no_digest_is_found_in_the_memory_of_another_process(clock, cache):
@@ -56,10 +50,6 @@ def test_no_digest_is_found_in_the_memory_of_another_process(clock, cache):
     cache.clear()
     cache.put("known", None)
     assert before.isdisjoint(digests_of(cache))
-
-
-def digests_of(cache):
-    return {digest for shard in cache._contents.shards for digest in shard}
 
 
 def everything(thing):

@@ -44,13 +44,6 @@ def test_every_dependency_is_pinned_to_a_version_that_the_project_allows():
         assert pinned[package.name] in package.specifier
 
 
-def test_what_only_the_tests_need_is_in_a_file_of_its_own():
-    development = (ROOT / "requirements-dev.txt").read_text()
-    assert "\n-r requirements.txt\n" in development
-    assert not pins("requirements.txt").keys() & pins("requirements-dev.txt").keys()
-    assert len(pins("requirements.txt")) <= 15
-
-
 def test_operating_says_what_each_changed_setting_does_to_the_counts():
     section = (ROOT / "OPERATING.md").read_text().split("## Upgrades and changed settings")[1]
     table = section.split("\n## ")[0]

@@ -5,7 +5,7 @@ import pytest
 from collector.config import Config, Hide
 from collector.numbers.breakdowns import list_names
 from collector.numbers.dimensions import Rules
-from tests.unit.numbers.builders import NO_RULES, folded, hiding, row, statistics_of, without_detail
+from tests.unit.numbers.builders import NO_RULES, folded, row, statistics_of, without_detail
 
 HIDE = Hide(app=("v*",), image=("a*",))
 
@@ -60,14 +60,6 @@ def test_a_group_below_the_minimum_is_not_listed():
     assert numbers["others"]["versions"] == 2
 
 
-def test_a_hidden_name_is_not_listed_and_its_instances_count():
-    rules = hiding("image", "casino/*")
-    numbers = statistics_of(row(image="ghcr.io/casino/x"), row(image="b"), rules=rules)
-    assert numbers["images"] == {"b": 1}
-    assert numbers["others"]["images"] == 1
-    assert numbers["instances"] == 2
-
-
 def test_versions_are_folded_into_releases_newest_first():
     rows = [row("v0.9.0", count=2), row("0.10.0"), row("0.9.0-alpine"), row("1.0.0rc1")]
     assert [*folded(*rows)["releases"].items()] == [("1.0.0rc1", 1), ("0.10.0", 1), ("0.9.0", 3)]
@@ -104,13 +96,6 @@ def test_no_release_is_named_that_fewer_than_95_percent_run():
 def test_groups_below_the_minimum_are_listed_folded_if_they_reach_it_together():
     rows = [row("v1.0"), row("1.0", count=2)]
     assert folded(*rows, rules=Rules(min_group=3))["releases"] == {"1.0.0": 3}
-
-
-def test_a_hidden_image_is_hidden_in_its_repository_too():
-    rows = [row(image="secret.example/a/b", count=9), row(image="other.example/secret/b"), row()]
-    numbers = folded(*rows, rules=hiding("image", "secret*"))
-    assert numbers["repositories"] == {"": 1}
-    assert numbers["others"]["repositories"] == 10
 
 
 @pytest.mark.parametrize("rules", [NO_RULES, Rules(3), Rules(2, Config(1, hide=HIDE))])

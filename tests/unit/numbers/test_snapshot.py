@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Lock
 from unittest.mock import Mock, patch
 
 import pytest
@@ -44,27 +43,14 @@ def test_each_change_makes_another_snapshot(clock, report, post, settings):
         assert snapshot.current() is not before
 
 
-class CountingLock:
-    """A lock that knows how many threads have asked for it."""
-
-    def __init__(self):
-        self.lock, self.asked = Lock(), 0
-
-    def __enter__(self):
-        self.asked += 1
-        self.lock.acquire()
-
-    def __exit__(self, *_):
-        self.lock.release()
-
-
 def test_callers_that_wait_for_a_slow_store_share_one_read(monkeypatch):
     snapshots, reads, cache = snapshot.Snapshots(), [], records()
-    lock = snapshots._lock = CountingLock()
+    begin = Mock(return_value=Mock(days={}))  # what each caller does first
+    monkeypatch.setattr(snapshot.archive, "current", begin)
 
     def read(known):
         reads.append(known)
-        wait_until(lambda: lock.asked == 6)  # the others wait for the lock
+        wait_until(lambda: begin.call_count == 6)
         return cache.read(known)
 
     monkeypatch.setattr(snapshot, "records", lambda: Mock(read=read))

