@@ -58,7 +58,9 @@ class Store(Model):
     @invariant()
     def all_keys_but_those_of_days_have_the_same_deadline(self):
         found = deadlines(self.cache, self.server.client)
-        assert len({found[name] for name in found if not name.startswith("day:")}) <= 1
+        common = [found[name] for name in found if not name.startswith("day:")]
+        # They are durations, and Redis reads its clock anew for each of them.
+        assert max(common, default=0) - min(common, default=0) < 1
         assert all(deadline > 0 for deadline in found.values())
 
 
