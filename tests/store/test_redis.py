@@ -196,8 +196,13 @@ def test_clocks_that_disagree_leave_no_empty_days_behind(clock, cache, raw):
 
 def deadlines(cache, raw):
     """Return the deadline of each key in POSIX seconds, without the prefix and in its order."""
-    found = sorted(name.decode() for name in raw.scan_iter(f"{cache.prefix}*"))
-    return {name.removeprefix(cache.prefix): raw.pexpiretime(name) / 1000 for name in found}
+    found = sorted(raw.keys(f"{cache.prefix}*"))
+    with raw.pipeline() as pipeline:
+        for name in found:
+            pipeline.pexpiretime(name)
+        times = pipeline.execute()
+    names = [name.decode().removeprefix(cache.prefix) for name in found]
+    return {name: time / 1000 for name, time in zip(names, times, strict=True)}
 
 
 def test_every_key_has_a_deadline_some_minutes_after_its_last_day(full, raw):
