@@ -16,6 +16,8 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from tracking_site.limits import BODY_DEADLINE, ROOM, SEND_DEADLINE
 
+SHORT = 4096  # bytes; a longer body is not copied to join it to its head
+
 
 class Connection:
     """A client's socket, which limits the bytes and the time of each request and response."""
@@ -24,7 +26,8 @@ class Connection:
         self.sock = sock
         self.room = ROOM  # bytes that may still arrive
         self.deadline = 0.0  # for a body, by the monotonic clock; `keepalive` is that of a head
-        self.idle = False  # its last request got a response
+        self.responding = self.idle = False  # idle: its last request got a response
+        self.held = b""  # the head of a response, which waits for a short body
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.sock, name)
@@ -32,12 +35,13 @@ class Connection:
     def begin_response(self) -> None:
         """Treat what arrives from now on as the body of a request."""
         self.room, self.deadline = ROOM, time.monotonic() + BODY_DEADLINE
-        self.idle = False
+        self.responding, self.idle = True, False
 
     def end_response(self) -> None:
         """Treat what arrives from now on as the head of the next request."""
         self.room, self.deadline = ROOM, 0.0
-        self.idle = True
+        self.responding, self.idle = False, True
+        self.sendall(b"")
 
     def recv(self, size: int) -> bytes:
         """Return what arrives next. Raises LimitRequestHeaders and, for a body, TimeoutError."""
@@ -51,9 +55,15 @@ class Connection:
         return data
 
     def sendall(self, data: bytes) -> None:
-        """Send data. Raises TimeoutError after SEND_DEADLINE."""
+        """Send data, a head together with a short body. Raises TimeoutError after SEND_DEADLINE."""
+        if self.responding:  # gunicorn sends the head first, and by itself
+            self.held, self.responding = data, False
+            return
+        pieces = [self.held + data] if len(data) <= SHORT else [self.held, data]
+        self.held = b""
         self.sock.settimeout(SEND_DEADLINE)
-        self.sock.sendall(data)
+        for piece in filter(None, pieces):
+            self.sock.sendall(piece)
 
 
 class Worker(GeventWorker):  # type: ignore[misc]  # gunicorn is not typed

@@ -11,8 +11,10 @@ from collector.cache.memory import MemoryCache
 from collector.cache.redis import RedisCache
 from tracking_site import settings
 from tracking_site.limits import ROOM
-from tracking_site.worker import Connection
+from tracking_site.worker import SHORT, Connection
 
+HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
+LONG = b"x" * (SHORT + 1)
 RECEIVERS = """
 import tracking_site.wsgi
 from tracking_site.worker import disconnect_receivers
@@ -25,6 +27,30 @@ print(request_started.receivers + request_finished.receivers)
 @pytest.fixture
 def connection():
     return Connection(Mock(recv=lambda size: b"x" * size))
+
+
+@pytest.mark.parametrize(
+    ("parts", "pieces"),
+    [
+        ([HEAD, b"body"], [HEAD + b"body"]),
+        ([HEAD, b"one", b"two"], [HEAD + b"one", b"two"]),
+        ([HEAD], [HEAD]),
+        ([HEAD, LONG], [HEAD, LONG]),
+        ([], []),
+    ],
+    ids=["short", "parts", "no body", "long", "no response"],
+)
+def test_a_head_is_sent_together_with_a_short_body(connection, parts, pieces):
+    connection.begin_response()
+    for part in parts:
+        connection.sendall(part)
+    connection.end_response()
+    assert [call.args[0] for call in connection.sock.sendall.call_args_list] == pieces
+
+
+def test_the_refusal_of_a_malformed_request_is_sent_at_once(connection):
+    connection.sendall(HEAD)
+    connection.sock.sendall.assert_called_once_with(HEAD)
 
 
 @pytest.mark.parametrize("size", [100, 8192, 10**6])
