@@ -46,7 +46,7 @@ class Server(servers.Server):
                 return super().wait_for_response(path)
 
     def resident(self) -> int:
-        """Return the size of the resident set of the only worker in bytes, or of the master."""
+        """Return the resident memory of the worker in bytes; without a worker, of the master."""
         process = (self.workers() or [self.master])[0]
         return psutil.Process(process).memory_info().rss
 
@@ -65,12 +65,12 @@ def headcount(wsgi: str = "tracking_site.wsgi", **environ: str):
     return running(Server(wsgi=wsgi, **environ))
 
 
-def filled(CONFIG_FILE: str = "", **reports: int):  # noqa: N803  the name of the variable
+def filled(config_file: str = "", **reports: int):
     """Run Headcount with reports in its memory; `benchmarks.filled.fill` says which."""
     return headcount(
         wsgi="benchmarks.filled",
         MAX_INSTANCES="2000000",
-        CONFIG_FILE=CONFIG_FILE,
+        CONFIG_FILE=config_file,
         REPORTS=json.dumps(reports),
     )
 

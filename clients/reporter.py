@@ -240,14 +240,14 @@ class Reporter:
         problem = None
         try:
             yield
-        except Exception as error:  # noqa: BLE001  the application's code may raise any
+        except Exception as error:  # noqa: BLE001  `answers`, a state or a lock may raise any
             problem = _named(error)
             if problem != self._problems.get(message):
                 log.warning("%s: %s", message, problem)
         self._problems[message] = problem
 
     def _switched_off(self):
-        """Return whether a variable forbids reports. Then delete the ids that are kept aside."""
+        """Return whether a variable forbids reports. If so, delete the ids that are kept aside."""
         switches = (self._environ.get(name, "") for name in ("DO_NOT_TRACK", "CI"))
         off = any(value.lower() not in ("", "0", "false") for value in switches)
         with self._guarded("Ids may still be kept aside"):
@@ -461,7 +461,7 @@ def _wait_for_lock(descriptor):
         except OSError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)  # between two attempts: a call that blocks would have no timeout
+            time.sleep(0.01)  # between two attempts; one call that waits would have no timeout
 
 
 def _named(error):
@@ -491,7 +491,7 @@ def _exchange(url, path, body):
         opener.add_handler(urllib.request.HTTPHandler(0))  # 0: print nothing, even if the
         opener.add_handler(urllib.request.HTTPSHandler(0))  # application prints its requests
         headers = {"Content-Type": "application/json", "User-Agent": "reporter.py"}
-        request = urllib.request.Request(url, body, headers)  # noqa: S310  the opener reads no files
+        request = urllib.request.Request(url, body, headers)  # noqa: S310  no handler opens files
         # Shorter than the deadline, so that a failure to connect is known to be one.
         with opener.open(request, timeout=0.8 * DEADLINE) as response:
             with contextlib.suppress(Exception):  # only the status matters

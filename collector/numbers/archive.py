@@ -75,10 +75,10 @@ class Folder:
         self._latest = EMPTY
 
     def current(self) -> Archive:
-        """Return the archive. Look at the folder first if nobody has done so today.
+        """Return the archive. The first call of each day looks at the folder, and reads a change.
 
-        While there are problems, look if nobody has done so in this minute. While the changed
-        folder is read, other callers get the previous archive.
+        While a file cannot be used, the first call of each minute does so. Other calls get the
+        previous archive meanwhile.
         """
         folder = conf.history_folder
         is_known = self._looked is not None and self._looked[0] == folder

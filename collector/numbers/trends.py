@@ -48,7 +48,7 @@ def today_so_far(numbers: Numbers) -> Day:
 
 
 def calendar(days: Mapping[int, T]) -> tuple[list[date], list[T | None]]:
-    """Return each date from the first day to the last, and its value, or None for a gap."""
+    """Return all dates from the first day to the last, and their values; a gap has None."""
     numbers = range(min(days), max(days) + 1)
     return [EPOCH + timedelta(days=number) for number in numbers], [*map(days.get, numbers)]
 
@@ -80,9 +80,10 @@ def _has_today(snapshot: Snapshot, past: Sized) -> bool:
 def known_releases(snapshot: Snapshot, days: Iterable[Day]) -> set[str]:
     """Return the releases that a picture for other sites may name: a flood of one day adds none.
 
-    If the operator published none, ENOUGH established instances must run a release now, or must
-    have run it on two days between which all reports were renewed. Of a past day only the totals
-    tell how many were not established, so all of these may have run the same release.
+    These are the releases that the operator published. If there are none, these are the releases
+    that ENOUGH established instances run now, or ran on two days that are further apart than a
+    report counts. A past day does not tell which instances were established, so those that were
+    not are subtracted from each release.
     """
     if published := snapshot.rules.config.published:
         return set(published)

@@ -1,4 +1,4 @@
-"""A server that does to a client whatever a test asks for, and programs to test, on loopback."""
+"""A server on loopback that misbehaves as a test asks, and the programs that report to it."""
 
 import contextlib
 import json

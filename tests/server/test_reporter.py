@@ -26,7 +26,7 @@ from tests.servers import free_port, needs
 
 ROWS = set()  # of the failure table on the page, each of which has a test
 TODAY = 20_785  # days since 1970: 2026-11-28
-LATEST = "2027-12-01"  # on which a report of two days later expires, if no receipt says when
+LATEST = "2027-12-01"  # the expiry of a report on TODAY + 2, if no receipt says when
 KNOWN = "fdb45536-cba8-4204-b352-71fc1062fd95"
 RELEASE_0_2 = {"usage_id": KNOWN, "usage_slot": "0", "usage_days": f"{TODAY - 2} {TODAY - 1}"}
 RELEASE_0_3 = {"id": KNOWN, "slot": 0, "day": TODAY, "url": None, "kept": 8}

@@ -1,4 +1,4 @@
-"""A model of the window, with which reports, answers, erasures, silence and tables are compared."""
+"""A model of the window. Random reports, answers, erasures and tables must agree with it."""
 
 import json
 from collections import Counter
