@@ -29,14 +29,22 @@ ONE_WORKER = "The reports are in the memory of one process"
         ("--logger-class gunicorn.glogging.Logger", "logger_class is refused"),
         ("--pid WRITTEN", "pidfile is refused"),
         ("--error-logfile WRITTEN", "errorlog is refused"),
+        ("--access-logfile WRITTEN", "accesslog is refused"),
+        ("--log-config LOG_INI", "logconfig is refused"),
     ],
 )
 def test_an_option_that_breaks_a_promise_aborts_startup_and_leaves_no_file(
     start, tmp_path, arguments, sentence
 ):
     """`tests/unit/deployment/test_options.py` has all options."""
-    written = tmp_path / "written"
-    server = start(*arguments.replace("WRITTEN", str(written)).split())
+    written, log_ini = tmp_path / "written", tmp_path / "log.ini"
+    log_ini.write_text(
+        "[loggers]\nkeys=root\n[handlers]\nkeys=file\n[formatters]\nkeys=\n"
+        "[logger_root]\nhandlers=file\n[handler_file]\nclass=FileHandler\n"
+        f"args=({str(written)!r},)\n"
+    )
+    arguments = arguments.replace("WRITTEN", str(written)).replace("LOG_INI", str(log_ini))
+    server = start(*arguments.split())
     server.assert_refuses_to_start(sentence)
     assert not written.exists()
 
